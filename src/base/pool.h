@@ -1,0 +1,35 @@
+/* base/pool.h - a few threads that share the rows of one loop.
+ *
+ *     scree_pool_run(pool, n_tiles, run_tile, &args);
+ *
+ * calls run_tile(&args, tile) once for each tile in [0, n_tiles), in any order, on the calling
+ * thread and the pool's, and returns when all are done. Tiles are handed out one by one from an
+ * atomic counter, so uneven tiles balance. Idle threads sleep. What a tile computes must not depend
+ * on which thread runs it.
+ *
+ * Memory: the pool owns its threads. Threads: one scree_pool_run() at a time on a pool. */
+#ifndef SCREE_BASE_POOL_H
+#define SCREE_BASE_POOL_H
+
+#include "base/error.h"
+
+#define SCREE_POOL_MAX_THREADS 64
+
+struct scree_pool;
+
+typedef void scree_pool_fn(void *arg, size_t tile);
+
+/* Starts n_threads - 1 threads (the caller is the last one), n_threads in [1,
+ * SCREE_POOL_MAX_THREADS]. Errors: ENOMEM, EAGAIN (no more threads); nothing remains then. */
+int scree_pool_new(int n_threads, struct scree_pool **ret_pool, struct scree_error *err);
+
+/* Stops and joins the threads. Accepts NULL. */
+void scree_pool_free(struct scree_pool *pool);
+
+/* The number of threads that work on a loop; 1 for a NULL pool. */
+int scree_pool_n_threads(const struct scree_pool *pool);
+
+/* Runs the loop. With a NULL pool, or one tile, on the calling thread alone. Allocates nothing. */
+void scree_pool_run(struct scree_pool *pool, size_t n_tiles, scree_pool_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,62 @@
+/* kernels/fixed.h - fixed-point arithmetic with gemmlowp's rounding, on which TFLite's integer
+ * kernels rest.
+ *
+ * A real multiplier m > 0 is held as q / 2^31 * 2^shift with q in [2^30, 2^31) (or 0). All
+ * functions are exact integer functions: the same bits on every machine. Source: gemmlowp
+ * fixedpoint.h; TFLite kernels/internal/common.h and quantization_util.cc, the variant with double
+ * rounding (TFLITE_SINGLE_ROUNDING off). */
+#ifndef SCREE_KERNELS_FIXED_H
+#define SCREE_KERNELS_FIXED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* q / 2^31 * 2^shift */
+struct scree_multiplier {
+    int32_t q;
+    int32_t shift; /* > 0: to the left */
+};
+
+/* The multiplier nearest to `real`, which must be finite and >= 0; below 2^-32 it is 0.
+ * False (and *ret untouched) if `real` is not finite, negative, or 2^31 or more. */
+bool scree_multiplier_from_real(double real, struct scree_multiplier *ret);
+
+/* round(a * b / 2^31), halves away from zero for positive and towards +infinity by gemmlowp's nudge
+ * for negative products; INT32_MIN * INT32_MIN saturates. */
+static inline int32_t scree_mul_high(int32_t a, int32_t b)
+{
+    int64_t product = (int64_t)a * b;
+    int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
+
+    if (a == b && a == INT32_MIN)
+        return INT32_MAX;
+    return (int32_t)((product + nudge) / ((int64_t)1 << 31));
+}
+
+/* round(x / 2^exponent), halves away from zero; exponent in [0, 31]. */
+static inline int32_t scree_rounding_shift(int32_t x, int exponent)
+{
+    int32_t mask = (int32_t)(((int64_t)1 << exponent) - 1);
+    int32_t remainder = x & mask;
+    int32_t threshold = (mask >> 1) + (x < 0);
+
+    return (x >> exponent) + (remainder > threshold);
+}
+
+/* x * m with TFLite's double rounding (MultiplyByQuantizedMultiplier for int32): a left shift
+ * wraps, as there. m.shift in [-31, 31]. */
+static inline int32_t scree_multiply(int32_t x, struct scree_multiplier m)
+{
+    int left = m.shift > 0 ? m.shift : 0;
+    int right = m.shift > 0 ? 0 : -m.shift;
+
+    return scree_rounding_shift(scree_mul_high((int32_t)((uint32_t)x << left), m.q), right);
+}
+
+/* x * m for 64-bit accumulators (the int16 kernels), as TFLite's int64
+ * MultiplyByQuantizedMultiplier: m.q is first rounded to 15 bits. x in [-2^47, 2^47), m.shift in
+ * [-31, 7]. */
+int32_t scree_multiply_i64(int64_t x, struct scree_multiplier m);
+
+#endif

@@ -1,0 +1,103 @@
+/* plan/op.h - what the planner and the engine know of an operator: check and shapes first, then
+ * bytes.
+ *
+ * An operator is a row of a table (ops/ops.inc): two functions over a struct scree_call.
+ *
+ *   prepare  looks at the inputs' types, shapes, quantization and, where they are constant, values;
+ * sets the outputs' shapes; leaves in call->params what run will need (allocated with
+ *            scree_call_params) and in call->scratch_bytes how much scratch it wants. It is pure
+ * but for that. run      computes the outputs' bytes from the inputs' bytes. Allocates nothing,
+ * keeps nothing.
+ *
+ * A shape that depends on an input's values (RESHAPE's second input, RANGE, WHERE ...) is known at
+ * planning when these are constant. Otherwise prepare returns SCREE_DEFER and is called again at
+ * each run, when the values are there; everything behind it is deferred too and lives outside the
+ * arena.
+ *
+ * Before prepare is called, the types of inputs and outputs have been checked against the row's
+ * list, the number of inputs against its bounds, and what an operand's quantization must be against
+ * its type (ops/check.c): so prepare only looks at what is particular to the operator. */
+#ifndef SCREE_PLAN_OP_H
+#define SCREE_PLAN_OP_H
+
+#include "base/arena.h"
+#include "base/pool.h"
+#include "model/graph.h"
+
+/* A tensor as an operator sees it. */
+struct scree_operand {
+    enum scree_type type;
+    bool constant;                   /* data does not change between runs */
+    bool dynamic;                    /* shape known at run time only */
+    bool variable;                   /* kept between runs */
+    struct scree_shape shape;        /* of an output: set by prepare */
+    const struct scree_quant *quant; /* never NULL; n 0 if not quantized */
+    size_t n_elements;               /* of the shape */
+    size_t bytes;
+    void *data; /* aligned to its type at least. In prepare: NULL unless constant (or dynamic and at
+                   run time) */
+    const char *name;
+};
+
+/* One node on its operands. */
+struct scree_call {
+    const struct scree_node *node;
+    const struct scree_op *op;
+    uint32_t n_inputs, n_outputs;
+    struct scree_operand **inputs; /* NULL where an optional input is left out */
+    struct scree_operand **outputs;
+    void *params;              /* prepare's message to run; NULL until prepare asks for it */
+    size_t scratch_bytes;      /* set by prepare, 0 by default */
+    void *scratch;             /* run: scratch_bytes, aligned to 64, contents undefined */
+    struct scree_arena *arena; /* prepare: where params live; not for run */
+    struct scree_pool *pool;   /* run: may be NULL (one thread) */
+    uint64_t macs; /* set by prepare of matrix products: multiply-accumulates of a run */
+};
+
+/* What prepare returns when it needs values that are not known yet. */
+#define SCREE_DEFER 1
+
+typedef int scree_prepare_fn(struct scree_call *call, struct scree_error *err);
+typedef int scree_run_fn(const struct scree_call *call, struct scree_error *err);
+
+enum scree_op_flag {
+    /* Output 0 is input 0's bytes with another shape: the planner may give both the same memory,
+     * and run is then skipped. */
+    SCREE_OP_VIEW = 1,
+    /* Never folded at planning, though its inputs be constant. */
+    SCREE_OP_NO_FOLD = 2,
+    /* run reads or writes an input that is a variable. */
+    SCREE_OP_STATEFUL = 4,
+};
+
+/* A row of the operator table. */
+struct scree_op {
+    int32_t opcode;          /* enum scree_opcode */
+    const char *custom_name; /* for SCREE_OP_CUSTOM, else NULL */
+    int max_version;         /* the newest version of the operator whose meaning is implemented */
+    const char *types;       /* which types go together: ops/types.h */
+    uint32_t flags;          /* enum scree_op_flag */
+    scree_prepare_fn *prepare;
+    scree_run_fn *run;
+};
+
+/* n zeroed bytes for run, which become call->params. NULL if memory is out (return
+ * scree_fail_memory). */
+void *scree_call_params(struct scree_call *call, size_t n);
+
+/* Sets the shape, element count and bytes of output `index`.
+ * Errors: EBADMSG (a negative dimension, rank over SCREE_MAX_RANK), E2BIG (over 2^31 - 1 elements).
+ */
+int scree_call_set_shape(struct scree_call *call, uint32_t index, const struct scree_shape *shape,
+                         struct scree_error *err);
+
+/* Input `index`, or NULL if it was left out or the node has fewer inputs. */
+static inline struct scree_operand *scree_call_input(const struct scree_call *call, uint32_t index)
+{
+    return index < call->n_inputs ? call->inputs[index] : NULL;
+}
+
+/* The values of an int32 or int64 operand as s64[n]: reads element i. data must not be NULL. */
+int64_t scree_operand_int(const struct scree_operand *operand, size_t i);
+
+#endif

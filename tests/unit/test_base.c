@@ -1,0 +1,137 @@
+/* Errors, checked sizes, the arena and the thread pool. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/checked.h"
+#include "base/file.h"
+#include "base/pool.h"
+
+static void test_error_text_and_code(void **state)
+{
+    struct scree_error err;
+
+    (void)state;
+    assert_int_equal(scree_fail(&err, EBADMSG, "tensor %d: rank %d", 3, 9), -EBADMSG);
+    assert_string_equal(err.text, "tensor 3: rank 9");
+    assert_int_equal(scree_wrap(&err, -EBADMSG, "subgraph %d", 1), -EBADMSG);
+    assert_string_equal(err.text, "subgraph 1: tensor 3: rank 9");
+    assert_int_equal(scree_fail(NULL, EINVAL, "nobody listens"), -EINVAL);
+    assert_int_equal(scree_wrap(NULL, -EINVAL, "nobody listens"), -EINVAL);
+}
+
+static void test_error_text_is_cut_not_overrun(void **state)
+{
+    struct scree_error err;
+
+    (void)state;
+    scree_fail(&err, EINVAL, "%0300d", 7);
+    assert_int_equal(strlen(err.text), sizeof err.text - 1);
+    scree_wrap(&err, -EINVAL, "context");
+    assert_int_equal(strlen(err.text), sizeof err.text - 1);
+    assert_memory_equal(err.text, "context: 000", 12);
+}
+
+static void test_checked_sizes(void **state)
+{
+    size_t n = 77;
+
+    (void)state;
+    assert_true(scree_mul_size(6, 7, &n) && n == 42);
+    assert_false(scree_mul_size(SIZE_MAX / 2, 3, &n));
+    assert_false(scree_add_size(SIZE_MAX, 1, &n));
+    assert_false(scree_align_size(SIZE_MAX - 3, 64, &n));
+    assert_int_equal(n, 42);
+    assert_true(scree_align_size(65, 64, &n) && n == 128);
+    assert_true(scree_range_fits(4, 4, 8));
+    assert_false(scree_range_fits(4, 5, 8));
+    assert_false(scree_range_fits(9, 0, 8));
+    assert_false(scree_range_fits(4, SIZE_MAX, 8));
+}
+
+static void test_arena_zeroes_aligns_and_limits(void **state)
+{
+    struct scree_arena arena;
+    char *text;
+
+    (void)state;
+    scree_arena_init(&arena, 20000);
+    for (int i = 0; i < 100; i++) {
+        uint8_t *bytes = scree_arena_calloc(&arena, 1, 33);
+
+        assert_non_null(bytes);
+        assert_int_equal((uintptr_t)bytes % 16, 0);
+        for (int k = 0; k < 33; k++)
+            assert_int_equal(bytes[k], 0);
+        memset(bytes, 0xff, 33);
+    }
+    text = scree_arena_strndup(&arena, "picture", 3);
+    assert_string_equal(text, "pic");
+    assert_null(scree_arena_calloc(&arena, SIZE_MAX / 2, 3));
+    assert_null(scree_arena_calloc(&arena, 1, 20000));
+    assert_true(arena.total_bytes <= 20000);
+    scree_arena_done(&arena);
+    assert_int_equal(arena.total_bytes, 0);
+    scree_arena_done(&arena);
+}
+
+#define N_TILES 1000
+
+struct tally {
+    atomic_int seen[N_TILES];
+};
+
+static void count_tile(void *arg, size_t tile)
+{
+    struct tally *tally = arg;
+
+    atomic_fetch_add(&tally->seen[tile], 1);
+}
+
+static void test_pool_runs_each_tile_once(void **state)
+{
+    (void)state;
+    for (int n_threads = 0; n_threads <= 4; n_threads++) {
+        struct tally tally = {0};
+        struct scree_pool *pool = NULL;
+
+        if (n_threads > 0)
+            assert_int_equal(scree_pool_new(n_threads, &pool, NULL), 0);
+        for (int round = 1; round <= 50; round++) {
+            scree_pool_run(pool, N_TILES, count_tile, &tally);
+            for (int i = 0; i < N_TILES; i++)
+                assert_int_equal(tally.seen[i], round);
+        }
+        scree_pool_free(pool);
+    }
+}
+
+static void test_mapped_refuses_what_is_no_file(void **state)
+{
+    struct scree_mapped mapped;
+    struct scree_error err;
+
+    (void)state;
+    assert_int_equal(scree_mapped_open("/nonexistent/model", &mapped, &err), -ENOENT);
+    assert_string_equal(err.text, "/nonexistent/model: No such file or directory");
+    assert_int_equal(scree_mapped_open("/", &mapped, &err), -EINVAL);
+    assert_string_equal(err.text, "/: not a regular file");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_error_text_and_code),
+        cmocka_unit_test(test_error_text_is_cut_not_overrun),
+        cmocka_unit_test(test_checked_sizes),
+        cmocka_unit_test(test_arena_zeroes_aligns_and_limits),
+        cmocka_unit_test(test_pool_runs_each_tile_once),
+        cmocka_unit_test(test_mapped_refuses_what_is_no_file),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
