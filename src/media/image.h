@@ -1,0 +1,129 @@
+/* media/image.h - pictures in memory, and the files they come from.
+ *
+ * A picture is w * h pixels of 3 (RGB) or 1 (gray) bytes, row by row from the top, without padding.
+ * Every file is decoded to RGB, as Pillow's Image.open(...).convert("RGB") does: palettes expanded,
+ * alpha dropped, 16-bit samples cut to their high byte, gamma and colour profiles ignored.
+ *
+ *     struct scree_image image;
+ *     if (scree_image_read_file("cat.jpg", NULL, &image, &err) < 0)
+ *         return ...;
+ *     ...
+ *     scree_image_done(&image);
+ *
+ * The format is found from the first bytes, never from the name: JPEG (baseline, progressive and
+ * arithmetic; gray, YCbCr, RGB, CMYK and YCCK), PNG, WebP (still pictures), BMP (1, 4, 8, 16, 24
+ * and 32 bits; not RLE) and PPM/PGM (P2, P3, P5, P6).
+ *
+ * Memory: an image owns its pixels. Sizes are checked against the limits from the file's header,
+ * before anything of the picture's size is allocated. The peak is 3 bytes a pixel for the result,
+ * as much again while turning by EXIF, 4 bytes a pixel for a CMYK JPEG or a PNG, and what the
+ * decoder needs: up to 8 bytes a pixel for a progressive JPEG, 4 for a WebP, rows for the others.
+ * Threads: no shared state. */
+#ifndef SCREE_MEDIA_IMAGE_H
+#define SCREE_MEDIA_IMAGE_H
+
+#include "base/error.h"
+
+/* pixels u8[h][w][channels]. Two of these never share pixels. All zero is a valid empty image. */
+struct scree_image {
+    int32_t w, h;
+    int32_t channels; /* 3 (RGB) or 1 (gray) */
+    uint8_t *pixels;
+};
+
+/* The limits when the options leave them 0: 64 million pixels are 192 MB; 16384 is also the most
+ * that WebP can hold. */
+#define SCREE_IMAGE_MAX_PIXELS 64000000
+#define SCREE_IMAGE_MAX_SIDE   16384
+
+/* How to read a file; all zero, or NULL, is the default. */
+struct scree_image_options {
+    uint64_t max_pixels; /* 0: SCREE_IMAGE_MAX_PIXELS */
+    int32_t max_side;    /* 0: SCREE_IMAGE_MAX_SIDE; a larger value than that counts as that */
+
+    /* Turn and mirror the picture as its EXIF orientation says (JPEG, PNG, WebP). The default is
+     * not to: the pixels as they are stored, which is what Pillow's open() and TensorFlow's
+     * decode_image give, so that a model gets the same bytes here as there. */
+    bool orient;
+};
+
+enum scree_image_format {
+    SCREE_IMAGE_JPEG,
+    SCREE_IMAGE_PNG,
+    SCREE_IMAGE_WEBP,
+    SCREE_IMAGE_BMP,
+    SCREE_IMAGE_PNM,
+};
+
+/* What the header of a file says. */
+struct scree_image_info {
+    enum scree_image_format format;
+    int32_t w, h;        /* as stored, before any turning */
+    int32_t orientation; /* EXIF's 1..8; 1 (upright) if there is none or it is out of range */
+};
+
+/* Allocates a black image. w, h in [1, SCREE_IMAGE_MAX_SIDE], channels 1 or 3.
+ * Errors: EINVAL (the arguments), ENOMEM. Freed with scree_image_done(). */
+int scree_image_new(int32_t w, int32_t h, int32_t channels, struct scree_image *ret_image,
+                    struct scree_error *err);
+
+/* Frees the pixels and zeroes the struct. Accepts an all-zero one. */
+void scree_image_done(struct scree_image *image);
+
+/* Reads the header of bytes u8[n_bytes]; allocates nothing of the picture's size and applies no
+ * limits. Errors: ENOTSUP (not a format of the list above, or a kind of it that is not supported),
+ * EBADMSG (damaged), ENOMEM. */
+int scree_image_probe(const uint8_t *bytes, size_t n_bytes, struct scree_image_info *ret_info,
+                      struct scree_error *err);
+
+/* Decodes the picture in bytes u8[n_bytes] to RGB.
+ *
+ * options  NULL for the defaults
+ * ret_image  owned by the caller, freed with scree_image_done()
+ * Errors: EBADMSG (damaged or cut short), ENOTSUP (not a format of the list above, or a kind of it
+ * that is not supported: RLE BMP, animated WebP, 12-bit JPEG), E2BIG (over a limit), EINVAL
+ * (options), ENOMEM. */
+int scree_image_read(const uint8_t *bytes, size_t n_bytes,
+                     const struct scree_image_options *options, struct scree_image *ret_image,
+                     struct scree_error *err);
+
+/* The same from a file, whose path is put before the error's text. Errors also: ENOENT, EACCES,
+ * EIO. */
+int scree_image_read_file(const char *path, const struct scree_image_options *options,
+                          struct scree_image *ret_image, struct scree_error *err);
+
+/* Replaces `image` by itself turned and mirrored as EXIF's orientation 1..8 says, so that it stands
+ * upright; 5..8 swap w and h. Errors: ENOMEM (the image is then as before). */
+int scree_image_orient(struct scree_image *image, int32_t orientation, struct scree_error *err);
+
+/* dst u8[h][w] = luma of src u8[h][w][3], as Pillow's convert("L"):
+ *
+ *     (19595 * r + 38470 * g + 7471 * b + 32768) >> 16        (ITU-R 601)
+ *
+ * dst has 1 channel and the size of src. Cannot fail. */
+void scree_image_to_gray(const struct scree_image *src, struct scree_image *dst);
+
+/* ---- writing -----------------------------------------------------------------------------------
+ */
+
+/* Encodes `image` as PNG; *ret_bytes u8[*ret_n_bytes] is freed by the caller with free().
+ * Errors: ENOMEM, EINVAL (an empty image). */
+int scree_image_encode_png(const struct scree_image *image, uint8_t **ret_bytes,
+                           size_t *ret_n_bytes, struct scree_error *err);
+
+/* The same as JPEG (YCbCr 4:2:0, or gray). quality in [1, 100]; 90 is a good choice. */
+int scree_image_encode_jpeg(const struct scree_image *image, int quality, uint8_t **ret_bytes,
+                            size_t *ret_n_bytes, struct scree_error *err);
+
+/* Writes `image` to the file `path`, which is complete or not there: see scree_file_write().
+ * Errors: also EACCES, ENOENT (no such directory), EIO. */
+int scree_image_write_png(const struct scree_image *image, const char *path,
+                          struct scree_error *err);
+int scree_image_write_jpeg(const struct scree_image *image, int quality, const char *path,
+                           struct scree_error *err);
+
+/* Writes PNG or, if the name ends in .jpg or .jpeg in any case, JPEG of quality 90.
+ * Errors: also EINVAL for a name with another ending than those and .png. */
+int scree_image_write(const struct scree_image *image, const char *path, struct scree_error *err);
+
+#endif
