@@ -1,0 +1,1 @@
+"""One module a family of operators; see case.py for what they register."""

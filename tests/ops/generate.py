@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Makes the pack of the cases whose expectations are committed (see README.md).
+
+    generate.py -o PACK [--op OP]... [--filter TEXT]
+"""
+
+import argparse
+import fnmatch
+import importlib
+import pathlib
+import sys
+
+import case as cases
+import pack
+import tflite_writer
+
+FAMILIES = sorted(path.stem for path in (pathlib.Path(__file__).parent / "cases").glob("[a-z]*.py"))
+
+
+def load():
+    """All groups of cases, in the order of the family's names."""
+    if not cases.GROUPS:
+        for family in FAMILIES:
+            importlib.import_module("cases." + family)
+    return cases.GROUPS
+
+
+def add_selection(parser):
+    """The options that choose cases."""
+    parser.add_argument("--op", action="append", help="only this operator (repeatable)")
+    parser.add_argument("--family", action="append", choices=FAMILIES, help="only this family")
+    parser.add_argument("--filter", default="*", help="only names like this, as CONV_2D.i8*")
+
+
+def build(options, wanted=lambda name, index: True):
+    """The Built cases that the options choose and `wanted` accepts."""
+    built = []
+    for group in load():
+        if options.op and group.op not in options.op:
+            continue
+        if options.family and group.family not in options.family:
+            continue
+        for index in range(group.count):
+            name = group.name(index)
+            if fnmatch.fnmatch(name, options.filter) and wanted(name, index):
+                case = group.case(index)
+                built.append(pack.Built(group.family, case, tflite_writer.model(case)))
+    return built
+
+
+def main():
+    """Joins the generated models with the committed expectations."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_selection(parser)
+    parser.add_argument("-o", "--output", required=True, help="the pack to write")
+    options = parser.parse_args()
+
+    expected = {}
+    for family in FAMILIES:
+        expected.update(pack.read_expected(family))
+    built = build(options, lambda name, index: name in expected)
+    changed = [case.name for case in built if case.hash() != expected[case.name][0]]
+    if changed:
+        sys.exit(f"generate.py: {len(changed)} cases are not those their expectations were made "
+                 f"for, the first is {changed[0]}: run oracle.py --commit")
+    for case in built:
+        case.outputs = expected[case.name][1]
+    pack.write_pack(options.output, built)
+    print(f"{len(built)} cases written to {options.output}")
+
+
+if __name__ == "__main__":
+    main()
