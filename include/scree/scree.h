@@ -232,7 +232,7 @@ SCREE_API void scree_session_profile(struct scree_session *session, bool on);
 struct scree_memory {
     size_t arena_bytes;     /* activations and scratch, one block, of this session */
     size_t constants_bytes; /* constants computed at planning, shared by sessions of one shape */
-    size_t weights_bytes;   /* constants in the mapped file that the plan uses */
+    size_t weights_bytes;   /* constants in the mapped file */
     size_t dynamic_bytes;   /* tensors whose shape is known at run time, as of now */
 };
 

@@ -9,6 +9,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+struct scree_worker {
+    struct scree_pool *pool;
+    int thread; /* its number: 1 and up, 0 is the caller of scree_pool_run() */
+    pthread_t id;
+};
+
 struct scree_pool {
     pthread_mutex_t lock;
     pthread_cond_t start;
@@ -21,20 +27,21 @@ struct scree_pool {
     void *arg;
     size_t n_tiles;
     atomic_size_t next;
-    pthread_t workers[SCREE_POOL_MAX_THREADS];
+    struct scree_worker workers[SCREE_POOL_MAX_THREADS];
 };
 
-static void take_tiles(struct scree_pool *pool)
+static void take_tiles(struct scree_pool *pool, int thread)
 {
     size_t tile;
 
     while ((tile = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->n_tiles)
-        pool->fn(pool->arg, tile);
+        pool->fn(pool->arg, tile, thread);
 }
 
 static void *worker_main(void *arg)
 {
-    struct scree_pool *pool = arg;
+    struct scree_worker *worker = arg;
+    struct scree_pool *pool = worker->pool;
     uint64_t served = 0;
 
     pthread_mutex_lock(&pool->lock);
@@ -45,7 +52,7 @@ static void *worker_main(void *arg)
             break;
         served = pool->generation;
         pthread_mutex_unlock(&pool->lock);
-        take_tiles(pool);
+        take_tiles(pool, worker->thread);
         pthread_mutex_lock(&pool->lock);
         if (--pool->n_busy == 0)
             pthread_cond_signal(&pool->finished);
@@ -66,7 +73,10 @@ int scree_pool_new(int n_threads, struct scree_pool **ret_pool, struct scree_err
     pthread_cond_init(&pool->start, NULL);
     pthread_cond_init(&pool->finished, NULL);
     for (int i = 0; i < n_threads - 1; i++) {
-        if (pthread_create(&pool->workers[i], NULL, worker_main, pool)) {
+        struct scree_worker *worker = &pool->workers[i];
+
+        *worker = (struct scree_worker){.pool = pool, .thread = i + 1};
+        if (pthread_create(&worker->id, NULL, worker_main, worker)) {
             scree_pool_free(pool);
             return scree_fail(err, EAGAIN, "cannot start thread %d of %d", i + 2, n_threads);
         }
@@ -85,7 +95,7 @@ void scree_pool_free(struct scree_pool *pool)
     pthread_cond_broadcast(&pool->start);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < pool->n_workers; i++)
-        pthread_join(pool->workers[i], NULL);
+        pthread_join(pool->workers[i].id, NULL);
     pthread_cond_destroy(&pool->finished);
     pthread_cond_destroy(&pool->start);
     pthread_mutex_destroy(&pool->lock);
@@ -101,7 +111,7 @@ void scree_pool_run(struct scree_pool *pool, size_t n_tiles, scree_pool_fn *fn, 
 {
     if (!pool || pool->n_workers == 0 || n_tiles < 2) {
         for (size_t tile = 0; tile < n_tiles; tile++)
-            fn(arg, tile);
+            fn(arg, tile, 0);
         return;
     }
     pthread_mutex_lock(&pool->lock);
@@ -113,7 +123,7 @@ void scree_pool_run(struct scree_pool *pool, size_t n_tiles, scree_pool_fn *fn, 
     pool->generation++;
     pthread_cond_broadcast(&pool->start);
     pthread_mutex_unlock(&pool->lock);
-    take_tiles(pool);
+    take_tiles(pool, 0);
     pthread_mutex_lock(&pool->lock);
     while (pool->n_busy > 0)
         pthread_cond_wait(&pool->finished, &pool->lock);

@@ -2,10 +2,11 @@
  *
  *     scree_pool_run(pool, n_tiles, run_tile, &args);
  *
- * calls run_tile(&args, tile) once for each tile in [0, n_tiles), in any order, on the calling
- * thread and the pool's, and returns when all are done. Tiles are handed out one by one from an
- * atomic counter, so uneven tiles balance. Idle threads sleep. What a tile computes must not depend
- * on which thread runs it.
+ * calls run_tile(&args, tile, thread) once for each tile in [0, n_tiles), in any order, on the
+ * calling thread and the pool's, and returns when all are done. `thread` in [0, n_threads) tells
+ * which thread it is (0 is the caller), for working memory of each thread. Tiles are handed out one
+ * by one from an atomic counter, so uneven tiles balance. Idle threads sleep. What a tile computes
+ * must not depend on which thread runs it.
  *
  * Memory: the pool owns its threads. Threads: one scree_pool_run() at a time on a pool. */
 #ifndef SCREE_BASE_POOL_H
@@ -17,7 +18,7 @@
 
 struct scree_pool;
 
-typedef void scree_pool_fn(void *arg, size_t tile);
+typedef void scree_pool_fn(void *arg, size_t tile, int thread);
 
 /* Starts n_threads - 1 threads (the caller is the last one), n_threads in [1,
  * SCREE_POOL_MAX_THREADS]. Errors: ENOMEM, EAGAIN (no more threads); nothing remains then. */

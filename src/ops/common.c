@@ -146,3 +146,34 @@ void scree_activation_range_integer(enum scree_activation activation, int64_t mi
         *ret_max = 1;
     }
 }
+
+int scree_window_compute(enum scree_padding padding, struct scree_window *window,
+                         struct scree_error *err)
+{
+    int64_t extent, out, missing;
+
+    if (window->filter < 1 || window->stride < 1 || window->dilation < 1)
+        return scree_fail(err, EBADMSG, "filter size %d, stride %d, dilation %d: below 1",
+                          window->filter, window->stride, window->dilation);
+    extent = (int64_t)(window->filter - 1) * window->dilation + 1;
+    if (extent > INT32_MAX)
+        return scree_fail(err, EBADMSG, "a window of %lld elements", (long long)extent);
+    if (padding == SCREE_PADDING_SAME)
+        out = ((int64_t)window->in + window->stride - 1) / window->stride;
+    else
+        out = (window->in - extent + window->stride) / window->stride;
+    if (out < 0)
+        return scree_fail(err, EBADMSG, "a window of %d on %d elements", (int)extent, window->in);
+    missing = (out - 1) * window->stride + extent - window->in;
+    window->out = (int32_t)out;
+    window->pad = missing > 0 ? (int32_t)(missing / 2) : 0;
+    return 0;
+}
+
+int scree_need_axis(int64_t axis, int32_t rank, int32_t *ret_axis, struct scree_error *err)
+{
+    if (axis < -(int64_t)rank || axis >= rank)
+        return scree_fail(err, EBADMSG, "axis %lld of a tensor of rank %d", (long long)axis, rank);
+    *ret_axis = (int32_t)(axis < 0 ? axis + rank : axis);
+    return 0;
+}

@@ -42,4 +42,20 @@ void scree_activation_range_f32(enum scree_activation activation, float *ret_min
 void scree_activation_range_integer(enum scree_activation activation, int64_t min, int64_t max,
                                     int64_t *ret_min, int64_t *ret_max);
 
+/* One dimension of a sliding window. */
+struct scree_window {
+    int32_t in, filter, stride, dilation; /* given; in > 0 is not required */
+    int32_t out, pad; /* computed: output size, padding before the first element */
+};
+
+/* Computes out and pad: SAME: out = ceil(in / stride), VALID: out = ceil((in - extent + 1) /
+ * stride) with extent = (filter - 1) * dilation + 1; pad is half of what is missing, rounded down.
+ * As TFLite's ComputeOutSize() and ComputePaddingWithOffset(). Errors: EBADMSG if filter, stride or
+ * dilation is < 1, the extent overflows, or out would be negative. */
+int scree_window_compute(enum scree_padding padding, struct scree_window *window,
+                         struct scree_error *err);
+
+/* An axis in [-rank, rank) to [0, rank). Errors: EBADMSG. */
+int scree_need_axis(int64_t axis, int32_t rank, int32_t *ret_axis, struct scree_error *err);
+
 #endif

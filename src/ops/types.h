@@ -17,8 +17,7 @@
 #include "plan/op.h"
 
 /* Checks the call's operand types and counts against call->op->types.
- * Errors: ENOTSUP, naming operator, version and types; EBADMSG if an input that is not optional is
- * missing. */
+ * Errors: ENOTSUP, naming operator, version and types. */
 int scree_types_check(const struct scree_call *call, struct scree_error *err);
 
 #endif

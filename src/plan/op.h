@@ -46,11 +46,13 @@ struct scree_call {
     uint32_t n_inputs, n_outputs;
     struct scree_operand **inputs; /* NULL where an optional input is left out */
     struct scree_operand **outputs;
-    void *params;              /* prepare's message to run; NULL until prepare asks for it */
-    size_t scratch_bytes;      /* set by prepare, 0 by default */
-    void *scratch;             /* run: scratch_bytes, aligned to 64, contents undefined */
-    struct scree_arena *arena; /* prepare: where params live; not for run */
-    struct scree_pool *pool;   /* run: may be NULL (one thread) */
+    void *params;                /* prepare's message to run; NULL until prepare asks for it */
+    size_t scratch_bytes;        /* set by prepare, 0 by default */
+    void *scratch;               /* run: scratch_bytes, aligned to 64, contents undefined */
+    size_t thread_scratch_bytes; /* set by prepare: as much for each thread of the pool */
+    void *thread_scratch;        /* run: see scree_call_thread_scratch() */
+    struct scree_arena *arena;   /* prepare: where params live; not for run */
+    struct scree_pool *pool;     /* run: may be NULL (one thread) */
     uint64_t macs; /* set by prepare of matrix products: multiply-accumulates of a run */
 };
 
@@ -81,6 +83,15 @@ struct scree_op {
     scree_run_fn *run;
 };
 
+/* The scratch of thread `thread` of the pool in run: thread_scratch_bytes, aligned to 64,
+ * undefined. */
+static inline void *scree_call_thread_scratch(const struct scree_call *call, int thread)
+{
+    size_t stride = (call->thread_scratch_bytes + 63) / 64 * 64;
+
+    return (char *)call->thread_scratch + (size_t)thread * stride;
+}
+
 /* n zeroed bytes for run, which become call->params. NULL if memory is out (return
  * scree_fail_memory). */
 void *scree_call_params(struct scree_call *call, size_t n);
@@ -96,6 +107,10 @@ static inline struct scree_operand *scree_call_input(const struct scree_call *ca
 {
     return index < call->n_inputs ? call->inputs[index] : NULL;
 }
+
+/* The same for an operand by itself; the operand is untouched on failure. */
+int scree_operand_set_shape(struct scree_operand *operand, const struct scree_shape *shape,
+                            struct scree_error *err);
 
 /* The values of an int32 or int64 operand as s64[n]: reads element i. data must not be NULL. */
 int64_t scree_operand_int(const struct scree_operand *operand, size_t i);

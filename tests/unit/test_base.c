@@ -85,10 +85,11 @@ struct tally {
     atomic_int seen[N_TILES];
 };
 
-static void count_tile(void *arg, size_t tile)
+static void count_tile(void *arg, size_t tile, int thread)
 {
     struct tally *tally = arg;
 
+    assert_in_range(thread, 0, 3);
     atomic_fetch_add(&tally->seen[tile], 1);
 }
 

@@ -1,0 +1,70 @@
+/* engine/engine.h - what the files of the engine share: the insides of struct scree_model and
+ * scree_session.
+ *
+ * A model owns the file's mapping, the graph and a plan for the shapes in the file, made when the
+ * first session asks for it. A session owns its arena, its copies of the plan's operands (whose
+ * data point into that arena) and its threads; it shares the plan.
+ *
+ * Threads: the model's reference count is atomic and its plan and unpacked files are made under its
+ * lock; everything else in it is immutable. A session belongs to one thread at a time. */
+#ifndef SCREE_ENGINE_ENGINE_H
+#define SCREE_ENGINE_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/file.h"
+#include "plan/plan.h"
+
+/* A plan and how many hold it. */
+struct scree_shared_plan {
+    atomic_uint n_refs;
+    struct scree_plan plan;
+};
+
+struct scree_model {
+    atomic_uint n_refs;
+    struct scree_mapped mapped; /* all zero for a model from memory */
+    struct scree_graph graph;
+    pthread_mutex_t lock;
+    struct scree_shared_plan *plan; /* for the file's shapes, NULL until asked for; under lock */
+    struct scree_arena files;       /* unpacked files of the metadata; under lock */
+};
+
+/* A tensor whose shape is known at run time lives here; grows, never shrinks. */
+struct scree_dynamic {
+    void *data;
+    size_t capacity_bytes;
+};
+
+struct scree_session {
+    struct scree_model *model;
+    struct scree_shared_plan *shared;
+    struct scree_pool *pool;        /* NULL with one thread */
+    void *arena_block;              /* as malloc gave it */
+    uint8_t *arena;                 /* aligned to 64 */
+    struct scree_operand *operands; /* one a tensor */
+    struct scree_call *calls;       /* one a step */
+    struct scree_dynamic *dynamic;  /* one a tensor; NULL if the plan defers nothing */
+    struct scree_dynamic scratch;   /* of deferred steps */
+    struct scree_dynamic thread_scratch;
+    uint64_t *step_ns; /* one a step */
+    bool has_run;
+    bool profile;
+    struct scree_arena tables;         /* operands, calls, ... */
+    struct scree_arena dynamic_params; /* of deferred steps, for one run */
+};
+
+/* A reference to the model's plan for `shapes` (NULL: those of the file, shared by all who ask).
+ * Errors: those of scree_plan_new(). */
+int scree_model_plan(struct scree_model *model, const struct scree_shape *shapes,
+                     struct scree_shared_plan **ret_plan, struct scree_error *err);
+
+/* Gives the reference back. Accepts NULL. */
+void scree_shared_plan_unref(struct scree_shared_plan *plan);
+
+/* Fills a view from a definition and a shape; data NULL. */
+void scree_tensor_describe(const struct scree_tensor_def *def, const struct scree_shape *shape,
+                           struct scree_tensor *ret_tensor);
+
+#endif

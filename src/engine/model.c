@@ -1,0 +1,204 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "model/reader.h"
+#include "ops/ops.h"
+
+/* Unpacked label files and the like. */
+#define MAX_FILES_BYTES ((size_t)64 << 20)
+
+const char *scree_version(void)
+{
+    return SCREE_VERSION;
+}
+
+static int new_model(const uint8_t *bytes, size_t n_bytes, struct scree_model **ret_model,
+                     struct scree_error *err)
+{
+    struct scree_model *model = calloc(1, sizeof *model);
+    int rc;
+
+    if (!model)
+        return scree_fail_memory(err, sizeof *model);
+    rc = scree_graph_read(bytes, n_bytes, &model->graph, err);
+    if (rc < 0) {
+        free(model);
+        return rc;
+    }
+    atomic_init(&model->n_refs, 1);
+    pthread_mutex_init(&model->lock, NULL);
+    scree_arena_init(&model->files, MAX_FILES_BYTES);
+    *ret_model = model;
+    return 0;
+}
+
+int scree_model_open(const char *path, struct scree_model **ret_model, struct scree_error *err)
+{
+    struct scree_mapped mapped;
+    struct scree_model *model = NULL;
+    int rc;
+
+    rc = scree_mapped_open(path, &mapped, err);
+    if (rc < 0)
+        return rc;
+    rc = new_model(mapped.bytes, mapped.n_bytes, &model, err);
+    if (rc < 0) {
+        scree_mapped_done(&mapped);
+        return scree_wrap(err, rc, "%s", path);
+    }
+    model->mapped = mapped;
+    *ret_model = model;
+    return 0;
+}
+
+int scree_model_open_memory(const void *bytes, size_t n_bytes, struct scree_model **ret_model,
+                            struct scree_error *err)
+{
+    return new_model(bytes, n_bytes, ret_model, err);
+}
+
+struct scree_model *scree_model_ref(struct scree_model *model)
+{
+    atomic_fetch_add(&model->n_refs, 1);
+    return model;
+}
+
+void scree_model_unref(struct scree_model *model)
+{
+    if (!model || atomic_fetch_sub(&model->n_refs, 1) > 1)
+        return;
+    scree_shared_plan_unref(model->plan);
+    scree_arena_done(&model->files);
+    pthread_mutex_destroy(&model->lock);
+    scree_graph_done(&model->graph);
+    scree_mapped_done(&model->mapped);
+    free(model);
+}
+
+uint32_t scree_model_n_inputs(const struct scree_model *model)
+{
+    return model->graph.subgraphs[0].n_inputs;
+}
+
+uint32_t scree_model_n_outputs(const struct scree_model *model)
+{
+    return model->graph.subgraphs[0].n_outputs;
+}
+
+void scree_tensor_describe(const struct scree_tensor_def *def, const struct scree_shape *shape,
+                           struct scree_tensor *ret_tensor)
+{
+    bool quantized = def->quant.n > 0;
+
+    *ret_tensor = (struct scree_tensor){
+        .name = def->name,
+        .type = def->type,
+        .shape = *shape,
+        .scale = quantized ? def->quant.scale[0] : 0,
+        .zero_point = quantized ? def->quant.zero_point[0] : 0,
+        .n_scales = def->quant.n,
+        .scales = def->quant.scale,
+        .axis = def->quant.axis,
+    };
+}
+
+static void describe(const struct scree_subgraph *subgraph, int32_t index,
+                     struct scree_tensor *ret_tensor)
+{
+    const struct scree_tensor_def *def = &subgraph->tensors[index];
+    bool is_signed = def->signature.rank == def->shape.rank;
+
+    scree_tensor_describe(def, is_signed ? &def->signature : &def->shape, ret_tensor);
+    ret_tensor->bytes = scree_shape_elements(&def->shape) * scree_type_bytes(def->type);
+}
+
+int scree_model_input(const struct scree_model *model, uint32_t index,
+                      struct scree_tensor *ret_tensor)
+{
+    const struct scree_subgraph *subgraph = &model->graph.subgraphs[0];
+
+    if (index >= subgraph->n_inputs)
+        return -EINVAL;
+    describe(subgraph, subgraph->inputs[index], ret_tensor);
+    return 0;
+}
+
+int scree_model_output(const struct scree_model *model, uint32_t index,
+                       struct scree_tensor *ret_tensor)
+{
+    const struct scree_subgraph *subgraph = &model->graph.subgraphs[0];
+
+    if (index >= subgraph->n_outputs)
+        return -EINVAL;
+    describe(subgraph, subgraph->outputs[index], ret_tensor);
+    return 0;
+}
+
+const char *scree_model_description(const struct scree_model *model)
+{
+    return model->graph.description;
+}
+
+int scree_model_file(struct scree_model *model, const char *name, const void **ret_bytes,
+                     size_t *ret_n_bytes, struct scree_error *err)
+{
+    const uint8_t *bytes;
+    int rc;
+
+    pthread_mutex_lock(&model->lock);
+    rc = scree_graph_file(&model->graph, name, &model->files, &bytes, ret_n_bytes, err);
+    pthread_mutex_unlock(&model->lock);
+    if (rc >= 0)
+        *ret_bytes = bytes;
+    return rc;
+}
+
+/* ---- plans -------------------------------------------------------------------------------------
+ */
+
+static const struct scree_op_set cpu_ops = {scree_op_find, scree_op_prepare, scree_op_run};
+
+static int new_plan(struct scree_model *model, const struct scree_shape *shapes,
+                    struct scree_shared_plan **ret_plan, struct scree_error *err)
+{
+    struct scree_shared_plan *shared = calloc(1, sizeof *shared);
+    int rc;
+
+    if (!shared)
+        return scree_fail_memory(err, sizeof *shared);
+    rc = scree_plan_new(&model->graph.subgraphs[0], &cpu_ops, shapes, &shared->plan, err);
+    if (rc < 0) {
+        free(shared);
+        return rc;
+    }
+    atomic_init(&shared->n_refs, 1);
+    *ret_plan = shared;
+    return 0;
+}
+
+int scree_model_plan(struct scree_model *model, const struct scree_shape *shapes,
+                     struct scree_shared_plan **ret_plan, struct scree_error *err)
+{
+    int rc = 0;
+
+    if (shapes)
+        return new_plan(model, shapes, ret_plan, err);
+    pthread_mutex_lock(&model->lock);
+    if (!model->plan)
+        rc = new_plan(model, NULL, &model->plan, err);
+    if (rc >= 0) {
+        atomic_fetch_add(&model->plan->n_refs, 1);
+        *ret_plan = model->plan;
+    }
+    pthread_mutex_unlock(&model->lock);
+    return rc;
+}
+
+void scree_shared_plan_unref(struct scree_shared_plan *plan)
+{
+    if (!plan || atomic_fetch_sub(&plan->n_refs, 1) > 1)
+        return;
+    scree_plan_done(&plan->plan);
+    free(plan);
+}

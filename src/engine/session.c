@@ -1,0 +1,333 @@
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/checked.h"
+#include "engine/engine.h"
+#include "ops/ops.h"
+
+#define ARENA_ALIGNMENT 64
+/* Operands and calls: as large as the plan's own. */
+#define MAX_TABLES_BYTES ((size_t)1 << 30)
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- creation ----------------------------------------------------------------------------------
+ */
+
+static int default_threads(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) < 0)
+        return 1;
+    return scree_clamp_i32(CPU_COUNT(&set), 1, SCREE_POOL_MAX_THREADS);
+}
+
+static int start_threads(struct scree_session *session, int n_threads, struct scree_error *err)
+{
+    if (n_threads < 0 || n_threads > SCREE_POOL_MAX_THREADS)
+        return scree_fail(err, EINVAL, "%d threads: 1 to %d are possible", n_threads,
+                          SCREE_POOL_MAX_THREADS);
+    if (n_threads == 0)
+        n_threads = default_threads();
+    return n_threads == 1 ? 0 : scree_pool_new(n_threads, &session->pool, err);
+}
+
+static int alloc_arena(struct scree_session *session, struct scree_error *err)
+{
+    size_t bytes = session->shared->plan.arena_bytes + ARENA_ALIGNMENT;
+
+    /* Zeroed: states start at zero, and calloc gives large blocks as untouched pages. */
+    session->arena_block = calloc(1, bytes);
+    if (!session->arena_block)
+        return scree_fail_memory(err, bytes);
+    session->arena = session->arena_block;
+    session->arena += -(uintptr_t)session->arena_block % ARENA_ALIGNMENT;
+    return 0;
+}
+
+/* The list of operands of the plan, as pointers to the session's own. */
+static struct scree_operand **own_list(struct scree_session *session, struct scree_operand **theirs,
+                                       uint32_t n)
+{
+    struct scree_operand **list = scree_arena_new(&session->tables, struct scree_operand *, n);
+
+    for (uint32_t i = 0; list && i < n; i++)
+        list[i] = theirs[i] ? session->operands + (theirs[i] - session->shared->plan.operands)
+                            : NULL;
+    return list;
+}
+
+static int bind_calls(struct scree_session *session, struct scree_error *err)
+{
+    const struct scree_plan *plan = &session->shared->plan;
+
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const struct scree_step *step = &plan->steps[i];
+        struct scree_call *call = &session->calls[i];
+
+        *call = step->call;
+        call->inputs = own_list(session, step->call.inputs, call->n_inputs);
+        call->outputs = own_list(session, step->call.outputs, call->n_outputs);
+        if (!call->inputs || !call->outputs)
+            return scree_fail(err, ENOMEM, "no memory for the session");
+        call->scratch = session->arena + step->scratch_offset;
+        call->pool = session->pool;
+        call->arena = &session->dynamic_params;
+    }
+    return 0;
+}
+
+static bool defers(const struct scree_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i].kind == SCREE_STEP_DEFERRED)
+            return true;
+    return false;
+}
+
+static int grow(struct scree_dynamic *dynamic, size_t bytes, struct scree_error *err)
+{
+    size_t capacity;
+    void *data;
+
+    if (dynamic->data && bytes <= dynamic->capacity_bytes)
+        return 0;
+    if (bytes > SCREE_PLAN_MAX_ARENA_BYTES)
+        return scree_fail(err, E2BIG, "a tensor of %zu bytes", bytes);
+    capacity = (bytes + ARENA_ALIGNMENT) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    data = aligned_alloc(ARENA_ALIGNMENT, capacity);
+    if (!data)
+        return scree_fail_memory(err, capacity);
+    free(dynamic->data);
+    *dynamic = (struct scree_dynamic){data, capacity};
+    return 0;
+}
+
+/* Working memory of `bytes` for each thread. */
+static int grow_thread_scratch(struct scree_session *session, size_t bytes, struct scree_error *err)
+{
+    size_t n_threads = (size_t)scree_pool_n_threads(session->pool);
+
+    if (bytes > SCREE_PLAN_MAX_ARENA_BYTES)
+        return scree_fail(err, E2BIG, "%zu bytes of working memory a thread", bytes);
+    bytes = (bytes + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    return grow(&session->thread_scratch, bytes * n_threads, err);
+}
+
+static int bind(struct scree_session *session, struct scree_error *err)
+{
+    const struct scree_plan *plan = &session->shared->plan;
+    uint32_t n_tensors = plan->subgraph->n_tensors;
+
+    session->operands = scree_arena_new(&session->tables, struct scree_operand, n_tensors);
+    session->calls = scree_arena_new(&session->tables, struct scree_call, plan->n_steps);
+    session->step_ns = scree_arena_new(&session->tables, uint64_t, plan->n_steps);
+    if (defers(plan))
+        session->dynamic = scree_arena_new(&session->tables, struct scree_dynamic, n_tensors);
+    if (!session->operands || !session->calls || !session->step_ns ||
+        (defers(plan) && !session->dynamic))
+        return scree_fail(err, ENOMEM, "no memory for the session");
+    for (uint32_t i = 0; i < n_tensors; i++) {
+        session->operands[i] = plan->operands[i];
+        if (plan->offsets[i] != SCREE_NOT_IN_ARENA)
+            session->operands[i].data = session->arena + plan->offsets[i];
+    }
+    return bind_calls(session, err);
+}
+
+static int init_session(struct scree_session *session, struct scree_model *model,
+                        const struct scree_session_options *options, struct scree_error *err)
+{
+    uint32_t n_shapes = options->n_input_shapes;
+    int rc;
+
+    if (n_shapes > 0 && n_shapes != scree_model_n_inputs(model))
+        return scree_fail(err, EINVAL, "%u input shapes for %u inputs", n_shapes,
+                          scree_model_n_inputs(model));
+    rc = scree_model_plan(model, n_shapes > 0 ? options->shapes : NULL, &session->shared, err);
+    if (rc >= 0)
+        rc = start_threads(session, options->n_threads, err);
+    if (rc >= 0)
+        rc = alloc_arena(session, err);
+    if (rc >= 0)
+        rc = grow_thread_scratch(session, session->shared->plan.thread_scratch_bytes, err);
+    if (rc >= 0)
+        rc = bind(session, err);
+    if (rc >= 0)
+        scree_session_reset(session);
+    return rc;
+}
+
+int scree_session_new(struct scree_model *model, const struct scree_session_options *options,
+                      struct scree_session **ret_session, struct scree_error *err)
+{
+    static const struct scree_session_options defaults = {0};
+    struct scree_session *session = calloc(1, sizeof *session);
+    int rc;
+
+    if (!session)
+        return scree_fail_memory(err, sizeof *session);
+    scree_arena_init(&session->tables, MAX_TABLES_BYTES);
+    scree_arena_init(&session->dynamic_params, MAX_TABLES_BYTES);
+    session->model = scree_model_ref(model);
+    rc = init_session(session, model, options ? options : &defaults, err);
+    if (rc < 0) {
+        scree_session_free(session);
+        return rc;
+    }
+    *ret_session = session;
+    return 0;
+}
+
+void scree_session_free(struct scree_session *session)
+{
+    if (!session)
+        return;
+    scree_pool_free(session->pool);
+    for (uint32_t i = 0; session->dynamic && i < session->shared->plan.subgraph->n_tensors; i++)
+        free(session->dynamic[i].data);
+    free(session->scratch.data);
+    free(session->thread_scratch.data);
+    free(session->arena_block);
+    scree_arena_done(&session->dynamic_params);
+    scree_arena_done(&session->tables);
+    scree_shared_plan_unref(session->shared);
+    scree_model_unref(session->model);
+    free(session);
+}
+
+/* ---- tensors -----------------------------------------------------------------------------------
+ */
+
+uint32_t scree_session_n_inputs(const struct scree_session *session)
+{
+    return scree_model_n_inputs(session->model);
+}
+
+uint32_t scree_session_n_outputs(const struct scree_session *session)
+{
+    return scree_model_n_outputs(session->model);
+}
+
+static void view(const struct scree_session *session, int32_t index,
+                 struct scree_tensor *ret_tensor)
+{
+    static const struct scree_shape unknown = {.rank = -1};
+    const struct scree_operand *operand = &session->operands[index];
+    bool known = !operand->dynamic || session->has_run;
+
+    scree_tensor_describe(&session->shared->plan.subgraph->tensors[index],
+                          known ? &operand->shape : &unknown, ret_tensor);
+    ret_tensor->bytes = known ? operand->bytes : 0;
+    ret_tensor->data = known ? operand->data : NULL;
+}
+
+int scree_session_input(const struct scree_session *session, uint32_t index,
+                        struct scree_tensor *ret_tensor)
+{
+    if (index >= scree_session_n_inputs(session))
+        return -EINVAL;
+    view(session, session->shared->plan.subgraph->inputs[index], ret_tensor);
+    return 0;
+}
+
+int scree_session_output(const struct scree_session *session, uint32_t index,
+                         struct scree_tensor *ret_tensor)
+{
+    if (index >= scree_session_n_outputs(session))
+        return -EINVAL;
+    view(session, session->shared->plan.subgraph->outputs[index], ret_tensor);
+    return 0;
+}
+
+void scree_session_reset(struct scree_session *session)
+{
+    const struct scree_plan *plan = &session->shared->plan;
+
+    for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++) {
+        const struct scree_operand *operand = &session->operands[i];
+        int zero = operand->type == SCREE_TYPE_INT8 && operand->quant->n > 0
+                       ? operand->quant->zero_point[0]
+                       : 0;
+
+        /* As TFLite's ResetVariableTensor: real zero for int8, zero bytes for all other types. */
+        if (operand->variable && operand->data && !operand->constant)
+            memset(operand->data, zero, operand->bytes);
+    }
+}
+
+/* ---- running -----------------------------------------------------------------------------------
+ */
+
+/* A deferred step may have made the threads' scratch grow, hence move. */
+static int run_call(struct scree_session *session, struct scree_call *call, struct scree_error *err)
+{
+    call->thread_scratch = session->thread_scratch.data;
+    return scree_op_run(call, err);
+}
+
+static int run_deferred(struct scree_session *session, struct scree_call *call,
+                        struct scree_error *err)
+{
+    int rc;
+
+    call->scratch_bytes = call->thread_scratch_bytes = 0;
+    rc = scree_op_prepare(call, err);
+    if (rc == SCREE_DEFER)
+        return scree_fail(err, ENOTSUP, "the shape of %s's output cannot be known",
+                          scree_node_name(call->node));
+    for (uint32_t i = 0; rc >= 0 && i < call->n_outputs; i++) {
+        struct scree_dynamic *dynamic = &session->dynamic[call->outputs[i] - session->operands];
+
+        rc = grow(dynamic, call->outputs[i]->bytes, err);
+        call->outputs[i]->data = dynamic->data;
+    }
+    if (rc >= 0)
+        rc = grow(&session->scratch, call->scratch_bytes, err);
+    if (rc >= 0)
+        rc = grow_thread_scratch(session, call->thread_scratch_bytes, err);
+    if (rc < 0)
+        return rc;
+    call->scratch = session->scratch.data;
+    return run_call(session, call, err);
+}
+
+static int run_step(struct scree_session *session, uint32_t index, struct scree_error *err)
+{
+    switch (session->shared->plan.steps[index].kind) {
+    case SCREE_STEP_RUN:
+        return run_call(session, &session->calls[index], err);
+    case SCREE_STEP_DEFERRED:
+        return run_deferred(session, &session->calls[index], err);
+    default:
+        return 0;
+    }
+}
+
+int scree_session_run(struct scree_session *session, struct scree_error *err)
+{
+    uint32_t n_steps = session->shared->plan.n_steps;
+
+    scree_arena_done(&session->dynamic_params);
+    session->has_run = false;
+    for (uint32_t i = 0; i < n_steps; i++) {
+        uint64_t start = session->profile ? now_ns() : 0;
+        int rc = run_step(session, i, err);
+
+        if (rc < 0)
+            return scree_wrap(err, rc, "operator %u", i);
+        if (session->profile)
+            session->step_ns[i] = now_ns() - start;
+    }
+    session->has_run = true;
+    return 0;
+}

@@ -1,0 +1,77 @@
+/* plan/plan.h - a graph and the shapes of its inputs to an executable plan.
+ *
+ * Planning walks the main subgraph once: each node's operator is found, its shapes are computed,
+ * and what depends on constants alone is computed at once. Then every tensor that lives only during
+ * a run gets its place in one block, the arena: tensors whose lifetimes do not overlap share
+ * memory.
+ *
+ * A step is one of
+ *   run       executed at each run, its operands at fixed places;
+ *   folded    computed at planning; its outputs are constants of the plan;
+ *   fused     an activation that the node before it does;
+ *   view      its output is its input's memory;
+ *   deferred  prepared and executed at each run, because a shape depends on values. Its outputs
+ * live outside the arena.
+ *
+ * Planning is pure: no device, no clock, no file. A plan is immutable and shared by all sessions of
+ * the same shapes. Memory: its own arena and constants. */
+#ifndef SCREE_PLAN_PLAN_H
+#define SCREE_PLAN_PLAN_H
+
+#include "plan/op.h"
+
+/* The most an arena may take. A model that wants more is refused with E2BIG. */
+#define SCREE_PLAN_MAX_ARENA_BYTES ((size_t)1 << 32)
+
+enum scree_step_kind {
+    SCREE_STEP_RUN,
+    SCREE_STEP_FOLDED,
+    SCREE_STEP_FUSED,
+    SCREE_STEP_VIEW,
+    SCREE_STEP_DEFERRED,
+};
+
+struct scree_step {
+    enum scree_step_kind kind;
+    uint32_t index; /* the node's number in the subgraph */
+    struct scree_call call;
+    size_t scratch_offset; /* in the arena */
+};
+
+/* The operators, as the planner is given them: ops/ops.h has the functions. */
+struct scree_op_set {
+    int (*find)(const struct scree_node *node, const struct scree_op **ret_op,
+                struct scree_error *err);
+    int (*prepare)(struct scree_call *call, struct scree_error *err);
+    int (*run)(const struct scree_call *call, struct scree_error *err);
+};
+
+#define SCREE_NOT_IN_ARENA SIZE_MAX
+
+struct scree_plan {
+    const struct scree_subgraph *subgraph; /* borrowed */
+    struct scree_node *nodes;              /* the subgraph's, with activations fused */
+    struct scree_operand *operands;        /* one a tensor; data of constants only */
+    size_t *offsets;                       /* of each tensor in the arena, or SCREE_NOT_IN_ARENA */
+    struct scree_step *steps;              /* n_steps == subgraph->n_nodes, in order */
+    uint32_t n_steps;
+    size_t arena_bytes;
+    size_t
+        thread_scratch_bytes; /* the most that a step that is not deferred wants for each thread */
+    size_t constants_bytes;   /* computed at planning */
+    size_t weights_bytes;     /* constants of the file */
+    struct scree_arena arena;
+    struct scree_arena constants;
+};
+
+/* Plans `subgraph`. shapes[n_inputs] replaces the inputs' shapes where its rank is not -1; NULL
+ * keeps all. `ret_plan` is given back with scree_plan_done(). Errors: EINVAL (a shape that cannot
+ * be), ENOTSUP, EBADMSG, E2BIG, ENOMEM; nothing remains then. */
+int scree_plan_new(const struct scree_subgraph *subgraph, const struct scree_op_set *ops,
+                   const struct scree_shape *shapes, struct scree_plan *ret_plan,
+                   struct scree_error *err);
+
+/* Frees a plan. Accepts an all-zero one. */
+void scree_plan_done(struct scree_plan *plan);
+
+#endif
