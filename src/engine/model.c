@@ -140,20 +140,6 @@ const char *scree_model_description(const struct scree_model *model)
     return model->graph.description;
 }
 
-int scree_model_file(struct scree_model *model, const char *name, const void **ret_bytes,
-                     size_t *ret_n_bytes, struct scree_error *err)
-{
-    const uint8_t *bytes;
-    int rc;
-
-    pthread_mutex_lock(&model->lock);
-    rc = scree_graph_file(&model->graph, name, &model->files, &bytes, ret_n_bytes, err);
-    pthread_mutex_unlock(&model->lock);
-    if (rc >= 0)
-        *ret_bytes = bytes;
-    return rc;
-}
-
 /* ---- plans -------------------------------------------------------------------------------------
  */
 

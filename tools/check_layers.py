@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Checks that every #include in src/ obeys the table in docs/layers.md.
+
+usage: check_layers.py [ROOT]
+"""
+import pathlib
+import re
+import sys
+
+
+def read_table(text):
+    """{layer: set of layers it may include}"""
+    rows = re.findall(r"^\| (\w+) \|[^|]*\|([^|]*)\|$", text, re.M)
+    return {layer: set(allowed.split()) | {layer, "scree"} for layer, allowed in rows
+            if layer != "layer"}
+
+
+def violations(root):
+    table = read_table((root / "docs/layers.md").read_text())
+    for path in sorted((root / "src").rglob("*.[chi]*")):
+        if path.suffix not in (".c", ".h", ".inc"):
+            continue
+        layer = path.relative_to(root / "src").parts[0]
+        if layer not in table:
+            yield f"{path}: layer '{layer}' is not in docs/layers.md"
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = re.match(r'\s*#\s*include\s*[<"](\w+)/', line)
+            if not match:
+                continue
+            other = match.group(1)
+            known = other in table or other == "scree"
+            if (known and other not in table[layer]) or (line.count('"') and not known):
+                yield f"{path}:{number}: {layer} may not include {other}"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    found = list(violations(root))
+    print("\n".join(found) or "layers: ok")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
