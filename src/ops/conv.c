@@ -70,6 +70,17 @@ static int compute_shape(struct scree_call *call, struct scree_conv_shape *s,
     return scree_call_set_shape(call, 0, &out, err);
 }
 
+/* TFLite multiplies the scales of uint8 models as floats, all others as doubles. */
+static double real_multiplier(const struct scree_operand *input, const struct scree_operand *filter,
+                              const struct scree_operand *output, uint32_t channel)
+{
+    float in = input->quant->scale[0], weight = filter->quant->scale[channel];
+    double product = input->type == SCREE_TYPE_UINT8 ? (double)(in * weight)
+                                                     : (double)in * (double)weight;
+
+    return product / (double)output->quant->scale[0];
+}
+
 int scree_conv_quantize(struct scree_call *call, enum scree_activation activation, int32_t out_c,
                         struct scree_conv_quant *quant, struct scree_error *err)
 {
@@ -84,16 +95,14 @@ int scree_conv_quantize(struct scree_call *call, enum scree_activation activatio
     if (rc < 0)
         return rc;
     scree_activation_range_quantized(activation, output, &quant->min, &quant->max);
-    if (n != 1 && n != (uint32_t)out_c)
+    if (n != 1 && (n != (uint32_t)out_c || filter->type == SCREE_TYPE_UINT8))
         return scree_fail(err, EBADMSG, "%u filter scales for %d output channels", n, out_c);
     multipliers = scree_arena_new(call->arena, struct scree_multiplier, n);
     if (!multipliers)
         return scree_fail_memory(err, n * sizeof *multipliers);
     for (uint32_t i = 0; rc >= 0 && i < n; i++)
-        rc = scree_multiplier_check((double)input->quant->scale[0] *
-                                        (double)filter->quant->scale[i] /
-                                        (double)output->quant->scale[0],
-                                    &multipliers[i], err);
+        rc =
+            scree_multiplier_check(real_multiplier(input, filter, output, i), &multipliers[i], err);
     quant->input_zp = input->quant->zero_point[0];
     quant->filter_zp = filter->type == SCREE_TYPE_UINT8 ? filter->quant->zero_point[0] : 0;
     quant->output_zp = output->quant->zero_point[0];
