@@ -323,6 +323,15 @@ def group(family, op, label, count, *args):
     return register
 
 
+def each_type(family, op, count, *types):
+    """Registers a function (draw, index, op, type) -> Case for each of the types."""
+    def register(function):
+        for type_name in types:
+            GROUPS.append(Group(family, op, type_name, count, function, (op, type_name)))
+        return function
+    return register
+
+
 def committed(name, index):
     """Whether a case is of the subset whose expectations are committed."""
     return index < 3 or hashlib.sha256(b"subset " + name.encode()).digest()[0] < 96
