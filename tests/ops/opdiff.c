@@ -6,6 +6,7 @@
  * matches NaN and infinity itself. Each case runs in a session for each number of threads (1 and 3
  * if not told), and these must agree to the bit. The pack's format is described in pack.py.
  *
+ * Of each operator the first ten differences are shown, with --verbose all, and every case.
  * --known FILE lists cases that are known to differ, "NAME reason" a line: they do not fail the
  * run, but one that passes does, as does one that is not in the pack. */
 #include <errno.h>
@@ -21,6 +22,7 @@
 #define MAX_OPS           256
 #define MAX_KNOWN         256
 #define MAX_TENSORS       64
+#define MAX_SHOWN         10
 
 /* Bytes of the pack that are still unread. */
 struct cursor {
@@ -450,7 +452,7 @@ static void do_case(struct suite *suite, const struct one_case *one)
     if (known) {
         known->seen = true;
         known->failed = !passed;
-    } else if (!passed) {
+    } else if (!passed && (suite->verbose || count->failed < MAX_SHOWN)) {
         printf("FAIL %s: %s\n     %.*s\n", name, suite->why, (int)one->text.n,
                (const char *)one->text.bytes);
     }
