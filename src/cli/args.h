@@ -1,0 +1,103 @@
+/* cli/args.h - one table a verb: its parser, its --help and its man page.
+ *
+ *     static const struct scree_option options[] = {
+ *         {"runs", 'n', SCREE_OPTION_INT, "N", "counted runs (default 50)",
+ *          offsetof(struct bench_args, runs), 1, 1000000},
+ *         SCREE_COMMON_OPTIONS(struct bench_args, common),
+ *         {0}};
+ *
+ * The parser writes each value to its offset in a struct that the verb hands in, set to the
+ * defaults. Memory: keeps pointers into argv; lists are allocated once and freed with the process's
+ * end. Threads: one. */
+#ifndef SCREE_CLI_ARGS_H
+#define SCREE_CLI_ARGS_H
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+enum scree_option_kind {
+    SCREE_OPTION_FLAG,  /* bool */
+    SCREE_OPTION_INT,   /* int, in [min, max] */
+    SCREE_OPTION_FLOAT, /* double, in [min, max] */
+    SCREE_OPTION_TEXT,  /* const char * */
+    SCREE_OPTION_LIST, /* struct scree_list: this argument and all that follow up to the next option
+                        */
+};
+
+/* Arguments of one kind: v[n], pointers into argv. */
+struct scree_list {
+    int n;
+    const char **v;
+};
+
+struct scree_option {
+    const char *name; /* without the dashes; NULL ends a table */
+    char letter;      /* the short form, 0 if there is none */
+    enum scree_option_kind kind;
+    const char *value; /* what stands for the value in the help */
+    const char *help;
+    size_t offset;
+    double min, max;
+};
+
+/* What every verb takes. */
+struct scree_common_args {
+    bool json;
+    bool help;
+    int n_threads; /* 0: one per processor */
+    const char *device;
+};
+
+#define SCREE_COMMON_OPTIONS(type, member)                                                         \
+    {"device",                                                                                     \
+     0,                                                                                            \
+     SCREE_OPTION_TEXT,                                                                            \
+     "DEVICE",                                                                                     \
+     "where to run: auto or cpu (default auto)",                                                   \
+     offsetof(type, member.device),                                                                \
+     0,                                                                                            \
+     0},                                                                                           \
+        {"threads",                                                                                \
+         't',                                                                                      \
+         SCREE_OPTION_INT,                                                                         \
+         "N",                                                                                      \
+         "threads, 1 to 64 (default: one per processor)",                                          \
+         offsetof(type, member.n_threads),                                                         \
+         1,                                                                                        \
+         64},                                                                                      \
+        {"json",                                                                                   \
+         0,                                                                                        \
+         SCREE_OPTION_FLAG,                                                                        \
+         NULL,                                                                                     \
+         "print JSON for programs instead of text",                                                \
+         offsetof(type, member.json),                                                              \
+         0,                                                                                        \
+         0},                                                                                       \
+    {                                                                                              \
+        "help", 'h', SCREE_OPTION_FLAG, NULL, "print this help", offsetof(type, member.help), 0, 0 \
+    }
+
+/* A verb: `scree NAME POSITIONALS [options]`. */
+struct scree_verb {
+    const char *name;
+    const char *positionals; /* "MODEL IMAGE..." */
+    int min_positionals, max_positionals;
+    const char *summary; /* one line */
+    const char *details; /* paragraphs for --help and the man page, "" for none */
+    const struct scree_option *options;
+    const char *examples; /* one a line: "command  # what it does" */
+    int (*run)(int argc, char **argv);
+};
+
+/* Parses argv[1..argc) by the verb's table into `args`; positionals into *ret_positionals.
+ * Prints what is wrong to stderr, or the help to stdout.
+ * Returns 0 to go on, else the exit code + 1 to end with: 1 after --help, 3 for wrong usage. */
+int scree_args_parse(const struct scree_verb *verb, int argc, char **argv, void *args,
+                     struct scree_list *ret_positionals);
+
+/* Prints the verb's help, or its section of the man page. */
+void scree_args_help(const struct scree_verb *verb, FILE *out);
+void scree_args_man(const struct scree_verb *verb, FILE *out);
+
+#endif

@@ -1,0 +1,209 @@
+/* scree inspect: what a model is and what running it takes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+struct inspect_args {
+    bool ops, dot;
+    const char *shapes;
+    struct scree_common_args common;
+};
+
+static const struct scree_option options[] = {
+    {"ops", 0, SCREE_OPTION_FLAG, NULL, "one line an operator: where it runs, its output, its work",
+     offsetof(struct inspect_args, ops), 0, 0},
+    {"dot", 0, SCREE_OPTION_FLAG, NULL, "print the graph for Graphviz instead",
+     offsetof(struct inspect_args, dot), 0, 0},
+    {"shape", 0, SCREE_OPTION_TEXT, "SHAPES", "new input shapes, as 1x320x320x3, comma separated",
+     offsetof(struct inspect_args, shapes), 0, 0},
+    SCREE_COMMON_OPTIONS(struct inspect_args, common),
+    {0}};
+
+/* How often each operator is there. */
+struct counts {
+    uint32_t n;
+    struct {
+        const char *op;
+        uint32_t n;
+    } v[256];
+};
+
+static void count_ops(const struct scree_session *session, struct counts *counts)
+{
+    counts->n = 0;
+    for (uint32_t i = 0; i < scree_session_n_nodes(session); i++) {
+        struct scree_node_report report;
+        uint32_t k = 0;
+
+        scree_session_report(session, i, &report);
+        while (k < counts->n && strcmp(counts->v[k].op, report.op) != 0)
+            k++;
+        if (k == counts->n) {
+            if (k == sizeof counts->v / sizeof counts->v[0])
+                continue;
+            counts->v[counts->n].op = report.op;
+            counts->v[counts->n++].n = 0;
+        }
+        counts->v[k].n++;
+    }
+}
+
+static void print_tensor(const char *what, uint32_t index, const struct scree_tensor *tensor)
+{
+    char shape[96];
+
+    printf("  %s %u: %s %s '%s'", what, index, scree_type_name(tensor->type),
+           scree_cli_shape(&tensor->shape, shape, sizeof shape), tensor->name);
+    if (tensor->n_scales == 1)
+        printf(" scale %.9g zero point %d", (double)tensor->scale, tensor->zero_point);
+    else if (tensor->n_scales > 1)
+        printf(" %u scales along dimension %d", tensor->n_scales, tensor->axis);
+    printf("\n");
+}
+
+static void print_tensors(const struct scree_session *session)
+{
+    struct scree_tensor tensor;
+
+    for (uint32_t i = 0; i < scree_session_n_inputs(session); i++)
+        if (scree_session_input(session, i, &tensor) >= 0)
+            print_tensor("input", i, &tensor);
+    for (uint32_t i = 0; i < scree_session_n_outputs(session); i++)
+        if (scree_session_output(session, i, &tensor) >= 0)
+            print_tensor("output", i, &tensor);
+}
+
+static void print_ops(const struct scree_session *session)
+{
+    printf(
+        "\n  node  operator                   device  output                       MMAC  remark\n");
+    for (uint32_t i = 0; i < scree_session_n_nodes(session); i++) {
+        struct scree_node_report report;
+        char shape[96], output[128], macs[24] = "";
+
+        scree_session_report(session, i, &report);
+        (void)snprintf(output, sizeof output, "%s %s", scree_type_name(report.type),
+                       scree_cli_shape(&report.shape, shape, sizeof shape));
+        if (report.macs > 0)
+            (void)snprintf(macs, sizeof macs, "%.3f", (double)report.macs / 1e6);
+        printf("  %4u  %-25s  %-6s  %-24s %8s  %s\n", i, report.op, report.device, output, macs,
+               report.reason);
+    }
+}
+
+static void print_text(const char *path, const struct scree_model *model,
+                       const struct scree_session *session, bool ops)
+{
+    struct counts counts;
+    struct scree_memory memory;
+    char arena[32], weights[32], constants[32];
+
+    printf("%s\n", path);
+    if (scree_model_description(model)[0])
+        printf("  description: %s\n", scree_model_description(model));
+    print_tensors(session);
+    count_ops(session, &counts);
+    printf("  %u operators:", scree_session_n_nodes(session));
+    for (uint32_t i = 0; i < counts.n; i++)
+        printf("%s %u %s", i ? "," : "", counts.v[i].n, counts.v[i].op);
+    scree_session_memory(session, &memory);
+    printf("\n  %.1f million multiply-accumulates\n", (double)scree_cli_macs(session) / 1e6);
+    printf("  memory: weights %s, arena %s, computed constants %s\n",
+           scree_cli_bytes(memory.weights_bytes, weights, sizeof weights),
+           scree_cli_bytes(memory.arena_bytes, arena, sizeof arena),
+           scree_cli_bytes(memory.constants_bytes, constants, sizeof constants));
+    if (ops)
+        print_ops(session);
+}
+
+static json_t *tensors_json(const struct scree_session *session, uint32_t n,
+                            int (*get)(const struct scree_session *, uint32_t,
+                                       struct scree_tensor *))
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct scree_tensor tensor;
+
+        if (get(session, i, &tensor) >= 0)
+            json_array_append_new(list, scree_cli_tensor_json(&tensor));
+    }
+    return list;
+}
+
+static json_t *ops_json(const struct scree_session *session)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < scree_session_n_nodes(session); i++) {
+        struct scree_node_report report;
+        json_t *shape = json_array();
+
+        scree_session_report(session, i, &report);
+        for (int32_t k = 0; k < report.shape.rank; k++)
+            json_array_append_new(shape, json_integer(report.shape.dims[k]));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:I}", "operator",
+                                              report.op, "device", report.device, "reason",
+                                              report.reason, "type", scree_type_name(report.type),
+                                              "shape", shape, "macs", (json_int_t)report.macs));
+    }
+    return list;
+}
+
+static int print_inspect_json(const char *path, const struct scree_model *model,
+                              const struct scree_session *session, bool ops)
+{
+    struct scree_memory memory;
+    json_t *json;
+
+    scree_session_memory(session, &memory);
+    json = json_pack(
+        "{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I}", "model", path, "description",
+        scree_model_description(model), "inputs",
+        tensors_json(session, scree_session_n_inputs(session), scree_session_input), "outputs",
+        tensors_json(session, scree_session_n_outputs(session), scree_session_output), "macs",
+        (json_int_t)scree_cli_macs(session), "arena_bytes", (json_int_t)memory.arena_bytes,
+        "weights_bytes", (json_int_t)memory.weights_bytes, "constants_bytes",
+        (json_int_t)memory.constants_bytes);
+    if (ops)
+        json_object_set_new(json, "operators", ops_json(session));
+    return scree_cli_print_json(json);
+}
+
+static int run(int argc, char **argv)
+{
+    struct inspect_args args = {0};
+    struct scree_list positionals = {0};
+    struct scree_model *model;
+    struct scree_session *session;
+    int rc = scree_args_parse(&scree_verb_inspect, argc, argv, &args, &positionals);
+
+    if (rc)
+        return rc - 1;
+    if (args.dot)
+        return scree_cli_print_dot(positionals.v[0]);
+    rc = scree_cli_open_shaped(positionals.v[0], &args.common, args.shapes, &model, &session);
+    if (rc)
+        return rc;
+    if (args.common.json)
+        rc = print_inspect_json(positionals.v[0], model, session, args.ops);
+    else
+        print_text(positionals.v[0], model, session, args.ops);
+    scree_session_free(session);
+    scree_model_unref(model);
+    return rc;
+}
+
+const struct scree_verb scree_verb_inspect = {
+    .name = "inspect",
+    .positionals = "MODEL",
+    .min_positionals = 1,
+    .max_positionals = 1,
+    .summary = "Tell what a model is: tensors, operators, work and memory",
+    .details = "",
+    .options = options,
+    .examples = "  scree inspect model.tflite --ops\n"
+                "  scree inspect model.tflite --dot | dot -Tsvg > model.svg",
+    .run = run,
+};
