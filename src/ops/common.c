@@ -83,6 +83,15 @@ int scree_multiplier_check(double real, struct scree_multiplier *ret, struct scr
     return 0;
 }
 
+bool scree_scale_log2(float scale, int *ret_log2)
+{
+    float log2 = logf(scale) * (1.0f / logf(2.0f));
+    float rounded = roundf(log2);
+
+    *ret_log2 = (int)rounded;
+    return fabsf(log2 - rounded) < 1e-3f;
+}
+
 /* The quantized value of `real`, limited to [min, max]. */
 static int32_t quantize_limited(float real, const struct scree_operand *output, int32_t min,
                                 int32_t max)

@@ -27,6 +27,10 @@ int scree_quant_check_symmetric(const struct scree_call *call, struct scree_erro
  * Errors: EBADMSG, if it is not finite, negative, or 2^31 or more. */
 int scree_multiplier_check(double real, struct scree_multiplier *ret, struct scree_error *err);
 
+/* True if a scale is a power of two to within 1e-3 of its logarithm, which is *ret_log2.
+ * Source: TFLite quantization_util.cc, CheckedLog2. */
+bool scree_scale_log2(float scale, int *ret_log2);
+
 /* The range to which a fused activation clamps a quantized output (u8, i8, i16), which has passed
  * scree_quant_check. TANH and SIGN_BIT clamp nothing, as in TFLite.
  * Source: TFLite kernel_util.cc, CalculateActivationRangeQuantized. */

@@ -1,0 +1,93 @@
+/* kernels/binary.h - arithmetic of two tensors, element by element.
+ *
+ * All are scree_row_fn (kernels/rows.h) with params = struct scree_binary_params, of which each
+ * reads the fields named here. f32 f16 i64 i32 u32 i16 u16 i8 u8 in a name is the type of both
+ * inputs and the output; q8/q16 kernels work on quantized values, real = scale * (q - zero point).
+ * Integer results wrap around, as TFLite's do. The clamp to [min, max] comes last.
+ * Source: TFLite kernels/internal/reference/{add,sub,mul,div,floor_div,floor_mod}.h,
+ * integer_ops/{add,mul}.h and kernels/{squared_difference,pow,maximum_minimum}.cc. */
+#ifndef SCREE_KERNELS_BINARY_H
+#define SCREE_KERNELS_BINARY_H
+
+#include "kernels/fixed.h"
+#include "kernels/rows.h"
+
+struct scree_binary_params {
+    float min_f32, max_f32;                 /* clamp of f32 and f16 */
+    int64_t min_i64, max_i64;               /* clamp of i64 */
+    int32_t min, max;                       /* clamp of the other integers, and of quantized ones */
+    uint32_t min_u32, max_u32;              /* clamp of u32 */
+    int32_t zero_point[2], out_zero_point;  /* quantized: of the inputs, of the output */
+    struct scree_multiplier multiplier[2];  /* quantized: of the inputs */
+    struct scree_multiplier out_multiplier; /* quantized: to the output */
+    int32_t left_shift;                     /* quantized: of the inputs, before multiplier */
+    int32_t right_shift[2];                 /* i16 with power of two scales; in [0, 31], one is 0 */
+    int32_t exponent;                       /* pow_n: >= 1 */
+};
+
+/* clamp(x + y), clamp(x - y), clamp(x * y): f16 rounds after each step. min, max of the type. */
+scree_row_fn scree_add_f32, scree_add_f16, scree_add_i64, scree_add_i32, scree_add_i16;
+scree_row_fn scree_sub_f32, scree_sub_i64, scree_sub_i32;
+scree_row_fn scree_mul_f32, scree_mul_f16, scree_mul_i64, scree_mul_i32, scree_mul_u32,
+    scree_mul_i16;
+
+/* clamp(out_zero_point + out_multiplier * (s(x, 0) +- s(y, 1))) with
+ * s(q, k) = multiplier[k] * ((q - zero_point[k]) << left_shift). left_shift is 20 for 8 bits, 15
+ * for 16; multiplier[k] <= 1/2, so nothing overflows 32 bits. */
+scree_row_fn scree_add_u8, scree_add_i8, scree_add_q16;
+scree_row_fn scree_sub_u8, scree_sub_i8, scree_sub_q16;
+
+/* clamp(round(x / 2^right_shift[0]) +- round(y / 2^right_shift[1])), the sum saturated to 16 bits
+ */
+scree_row_fn scree_add_pot16, scree_sub_pot16;
+
+/* clamp(out_zero_point + out_multiplier * ((x - zero_point[0]) * (y - zero_point[1]))) */
+scree_row_fn scree_mul_u8, scree_mul_i8, scree_mul_q16;
+
+/* clamp(x / y). y must not be 0 in scree_div_i32; INT32_MIN / -1 is INT32_MIN. */
+scree_row_fn scree_div_f32, scree_div_i32;
+
+/* clamp(out_zero_point + out_multiplier * ((x - zero_point[0]) / (y - zero_point[1]))) by a
+ * fixed-point reciprocal; y must not be zero_point[1]. */
+scree_row_fn scree_div_u8, scree_div_i8, scree_div_q16;
+
+/* floor(x / y); f32 through double. y must not be 0. The least integer by -1 is itself. */
+scree_row_fn scree_floor_div_f32, scree_floor_div_i32, scree_floor_div_i16, scree_floor_div_i8;
+
+/* x - y * floor(x / y), 0 or of y's sign. Integer y must not be 0; x mod -1 is 0. */
+scree_row_fn scree_floor_mod_f32, scree_floor_mod_i64, scree_floor_mod_i32, scree_floor_mod_i16,
+    scree_floor_mod_i8;
+
+/* x > y ? x : y, and x < y ? x : y: the second if one is NaN. Of the stored integers, whatever
+ * their quantization. */
+scree_row_fn scree_maximum_f32, scree_maximum_f16, scree_maximum_i64, scree_maximum_i32,
+    scree_maximum_i16, scree_maximum_i8, scree_maximum_u8;
+scree_row_fn scree_minimum_f32, scree_minimum_f16, scree_minimum_i64, scree_minimum_i32,
+    scree_minimum_i16, scree_minimum_i8, scree_minimum_u8;
+
+/* (x - y)^2; i8: clamp(out_zero_point + out_multiplier * (s(x, 0) - s(y, 1))^2), s as for
+ * scree_add_i8 but with left_shift 7. */
+scree_row_fn scree_squared_difference_f32, scree_squared_difference_i32,
+    scree_squared_difference_i8;
+
+/* x^y. i32: y >= 0; the result of pow() as a 32-bit integer, INT32_MIN if it does not fit. */
+scree_row_fn scree_pow_f32, scree_pow_i32;
+
+/* x^exponent by repeated squaring, clamped to the finite floats at each step; i32 wraps. y is not
+ * read. */
+scree_row_fn scree_pow_n_f32, scree_pow_n_i32;
+
+/* atan2(x, y) */
+scree_row_fn scree_atan2_f32;
+
+/* x ^ y, bit by bit */
+scree_row_fn scree_xor_8, scree_xor_16, scree_xor_32;
+
+/* x >> y, arithmetic for signed types; y is limited to [0, bits of the type - 1] */
+scree_row_fn scree_right_shift_i8, scree_right_shift_u8, scree_right_shift_i16,
+    scree_right_shift_u16, scree_right_shift_i32, scree_right_shift_u32;
+
+/* x && y, x || y of bool */
+scree_row_fn scree_logical_and, scree_logical_or;
+
+#endif
