@@ -28,7 +28,7 @@ static int32_t quantize_bound(const struct scree_call *call,
 static int prepare_clamp(struct scree_call *call, float min, float max, struct scree_error *err)
 {
     struct scree_unary_params *params;
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int32_t low, high;
     int rc = scree_unary_prepare(call, &unary, err);
 
@@ -79,7 +79,7 @@ int scree_leaky_relu_prepare(struct scree_call *call, struct scree_error *err)
 {
     float alpha = call->node->options.leaky_relu.alpha;
     struct scree_unary_params *params;
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int rc = scree_unary_prepare(call, &unary, err);
 
     if (rc < 0)
@@ -135,7 +135,7 @@ int scree_logistic_prepare(struct scree_call *call, struct scree_error *err)
 {
     enum scree_type type = call->inputs[0]->type;
     double scale = type == SCREE_TYPE_INT16 ? 1. / 32768 : 1. / 256;
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int rc = scree_unary_prepare(call, &unary, err);
 
     if (rc < 0)
@@ -158,7 +158,7 @@ int scree_logistic_prepare(struct scree_call *call, struct scree_error *err)
 int scree_tanh_prepare(struct scree_call *call, struct scree_error *err)
 {
     enum scree_type type = call->inputs[0]->type;
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int log2, rc = scree_unary_prepare(call, &unary, err);
 
     if (rc < 0)
@@ -216,7 +216,7 @@ static int prepare_hard_swish_quantized(const struct scree_call *call, struct sc
 
 int scree_hard_swish_prepare(struct scree_call *call, struct scree_error *err)
 {
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int rc = scree_unary_prepare(call, &unary, err);
 
     if (rc < 0)
@@ -233,7 +233,7 @@ int scree_hard_swish_prepare(struct scree_call *call, struct scree_error *err)
 static int prepare_lut(struct scree_call *call, scree_row_fn *f32, scree_lut_fn *f,
                        struct scree_error *err)
 {
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int rc = scree_unary_prepare(call, &unary, err);
 
     if (rc < 0)

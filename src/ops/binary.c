@@ -208,7 +208,7 @@ int scree_add_prepare(struct scree_call *call, struct scree_error *err)
                                            .i8 = scree_add_i8,
                                            .u8 = scree_add_u8};
     const struct scree_add_options *options = &call->node->options.add;
-    struct binary *binary;
+    struct binary *binary = NULL;
     int rc = prepare_binary(call, &kernels, options->activation, &binary, err);
 
     if (rc < 0 || !is_quantized(call->inputs[0]))
@@ -226,7 +226,7 @@ int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
                                            .i8 = scree_sub_i8,
                                            .u8 = scree_sub_u8};
     const struct scree_sub_options *options = &call->node->options.sub;
-    struct binary *binary;
+    struct binary *binary = NULL;
     int rc = prepare_binary(call, &kernels, options->activation, &binary, err);
 
     if (rc < 0 || (!is_8bit(call->inputs[0]) && call->inputs[0]->type != SCREE_TYPE_INT16))
@@ -249,7 +249,7 @@ int scree_mul_prepare(struct scree_call *call, struct scree_error *err)
                                            .u8 = scree_mul_u8,
                                            .u32 = scree_mul_u32};
     enum scree_activation activation = call->node->options.mul.activation;
-    struct binary *binary;
+    struct binary *binary = NULL;
     int rc = prepare_binary(call, &kernels, activation, &binary, err);
 
     if (rc < 0 || !is_quantized(call->inputs[0]))
@@ -274,7 +274,7 @@ int scree_div_prepare(struct scree_call *call, struct scree_error *err)
                                            .i8 = scree_div_i8,
                                            .u8 = scree_div_u8};
     enum scree_activation activation = call->node->options.div.activation;
-    struct binary *binary;
+    struct binary *binary = NULL;
     int rc = prepare_binary(call, &kernels, activation, &binary, err);
 
     if (rc < 0 || (!is_8bit(call->inputs[0]) && call->inputs[0]->type != SCREE_TYPE_INT16))
@@ -337,7 +337,7 @@ int scree_floor_div_prepare(struct scree_call *call, struct scree_error *err)
                                            .i32 = scree_floor_div_i32,
                                            .i16 = scree_floor_div_i16,
                                            .i8 = scree_floor_div_i8};
-    struct binary *binary;
+    struct binary *binary = NULL;
 
     return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
@@ -357,7 +357,7 @@ int scree_floor_mod_prepare(struct scree_call *call, struct scree_error *err)
                                            .i32 = scree_floor_mod_i32,
                                            .i16 = scree_floor_mod_i16,
                                            .i8 = scree_floor_mod_i8};
-    struct binary *binary;
+    struct binary *binary = NULL;
 
     return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
@@ -380,7 +380,7 @@ int scree_maximum_prepare(struct scree_call *call, struct scree_error *err)
                                            .i16 = scree_maximum_i16,
                                            .i8 = scree_maximum_i8,
                                            .u8 = scree_maximum_u8};
-    struct binary *binary;
+    struct binary *binary = NULL;
 
     return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
@@ -394,7 +394,7 @@ int scree_minimum_prepare(struct scree_call *call, struct scree_error *err)
                                            .i16 = scree_minimum_i16,
                                            .i8 = scree_minimum_i8,
                                            .u8 = scree_minimum_u8};
-    struct binary *binary;
+    struct binary *binary = NULL;
 
     return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
@@ -405,7 +405,7 @@ int scree_squared_difference_prepare(struct scree_call *call, struct scree_error
                                            .i32 = scree_squared_difference_i32,
                                            .i8 = scree_squared_difference_i8};
     const int left_shift = 7;
-    struct binary *binary;
+    struct binary *binary = NULL;
     double twice_max;
     int rc = prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 
@@ -423,7 +423,7 @@ int scree_squared_difference_prepare(struct scree_call *call, struct scree_error
 int scree_atan2_prepare(struct scree_call *call, struct scree_error *err)
 {
     static const struct kernels kernels = {.f32 = scree_atan2_f32};
-    struct binary *binary;
+    struct binary *binary = NULL;
 
     return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
@@ -436,7 +436,7 @@ int scree_bitwise_xor_prepare(struct scree_call *call, struct scree_error *err)
                                            .u8 = scree_xor_8,
                                            .u32 = scree_xor_32,
                                            .u16 = scree_xor_16};
-    struct binary *binary;
+    struct binary *binary = NULL;
 
     return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
@@ -449,7 +449,7 @@ int scree_right_shift_prepare(struct scree_call *call, struct scree_error *err)
                                            .u8 = scree_right_shift_u8,
                                            .u32 = scree_right_shift_u32,
                                            .u16 = scree_right_shift_u16};
-    struct binary *binary;
+    struct binary *binary = NULL;
 
     return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
@@ -460,7 +460,7 @@ int scree_right_shift_prepare(struct scree_call *call, struct scree_error *err)
 int scree_pow_prepare(struct scree_call *call, struct scree_error *err)
 {
     static const struct kernels kernels = {.f32 = scree_pow_f32, .i32 = scree_pow_i32};
-    struct binary *binary;
+    struct binary *binary = NULL;
 
     return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
@@ -506,7 +506,7 @@ int scree_pow_run(const struct scree_call *call, struct scree_error *err)
 static int prepare_logical(struct scree_call *call, scree_row_fn *row, struct scree_error *err)
 {
     static const struct kernels none;
-    struct binary *binary;
+    struct binary *binary = NULL;
     int rc = prepare_binary(call, &none, SCREE_ACTIVATION_NONE, &binary, err);
 
     if (rc == 0)

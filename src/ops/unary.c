@@ -116,7 +116,7 @@ static bool is_quantized_type(enum scree_type type)
 /* An operator that has one kernel for each type. */
 static int prepare_row(struct scree_call *call, scree_row_fn *row, struct scree_error *err)
 {
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int rc = scree_unary_prepare(call, &unary, err);
 
     if (rc == 0)
@@ -135,7 +135,7 @@ static int prepare_float(struct scree_call *call, scree_row_fn *f32, scree_row_f
 static int prepare_lut(struct scree_call *call, scree_row_fn *f32, scree_lut_fn *f, const void *arg,
                        struct scree_error *err)
 {
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int rc = scree_unary_prepare(call, &unary, err);
 
     if (rc < 0)
@@ -149,7 +149,7 @@ static int prepare_lut(struct scree_call *call, scree_row_fn *f32, scree_lut_fn 
 int scree_abs_prepare(struct scree_call *call, struct scree_error *err)
 {
     enum scree_type type = call->inputs[0]->type;
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int rc;
 
     if (type == SCREE_TYPE_FLOAT32)
@@ -207,7 +207,7 @@ int scree_log_prepare(struct scree_call *call, struct scree_error *err)
 int scree_sqrt_prepare(struct scree_call *call, struct scree_error *err)
 {
     enum scree_type type = call->inputs[0]->type;
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     int rc;
 
     if (type == SCREE_TYPE_FLOAT32)
@@ -232,7 +232,7 @@ int scree_sqrt_prepare(struct scree_call *call, struct scree_error *err)
 int scree_rsqrt_prepare(struct scree_call *call, struct scree_error *err)
 {
     enum scree_type type = call->inputs[0]->type;
-    struct scree_unary *unary;
+    struct scree_unary *unary = NULL;
     float greatest, scale;
     int rc;
 
