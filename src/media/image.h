@@ -2,7 +2,9 @@
  *
  * A picture is w * h pixels of 3 (RGB) or 1 (gray) bytes, row by row from the top, without padding.
  * Every file is decoded to RGB, as Pillow's Image.open(...).convert("RGB") does: palettes expanded,
- * alpha dropped, 16-bit samples cut to their high byte, gamma and colour profiles ignored.
+ * alpha dropped, gamma and colour profiles ignored, 16-bit samples of a PNG cut to their high byte.
+ * One thing differs: gray of more than 8 bits keeps its shades here, Pillow makes all over 255
+ * white.
  *
  *     struct scree_image image;
  *     if (scree_image_read_file("cat.jpg", NULL, &image, &err) < 0)
@@ -16,8 +18,8 @@
  *
  * Memory: an image owns its pixels. Sizes are checked against the limits from the file's header,
  * before anything of the picture's size is allocated. The peak is 3 bytes a pixel for the result,
- * as much again while turning by EXIF, 4 bytes a pixel for a CMYK JPEG or a PNG, and what the
- * decoder needs: up to 8 bytes a pixel for a progressive JPEG, 4 for a WebP, rows for the others.
+ * as much again while turning by EXIF, 4 bytes a pixel for a CMYK JPEG, and what the decoder needs:
+ * up to 8 bytes a pixel for a progressive JPEG, 4 for a WebP, rows for the others.
  * Threads: no shared state. */
 #ifndef SCREE_MEDIA_IMAGE_H
 #define SCREE_MEDIA_IMAGE_H
@@ -31,15 +33,19 @@ struct scree_image {
     uint8_t *pixels;
 };
 
-/* The limits when the options leave them 0: 64 million pixels are 192 MB; 16384 is also the most
+/* The limits when the options leave them 0: 64 million pixels are 192 MB; 16384 is about the most
  * that WebP can hold. */
 #define SCREE_IMAGE_MAX_PIXELS 64000000
 #define SCREE_IMAGE_MAX_SIDE   16384
 
+/* No image is longer or wider, whatever the options say: it is the most that JPEG can hold, and
+ * three times it fits int32_t. */
+#define SCREE_IMAGE_SIDE_END 65535
+
 /* How to read a file; all zero, or NULL, is the default. */
 struct scree_image_options {
     uint64_t max_pixels; /* 0: SCREE_IMAGE_MAX_PIXELS */
-    int32_t max_side;    /* 0: SCREE_IMAGE_MAX_SIDE; a larger value than that counts as that */
+    int32_t max_side;    /* 0: SCREE_IMAGE_MAX_SIDE; not negative */
 
     /* Turn and mirror the picture as its EXIF orientation says (JPEG, PNG, WebP). The default is
      * not to: the pixels as they are stored, which is what Pillow's open() and TensorFlow's
@@ -62,7 +68,7 @@ struct scree_image_info {
     int32_t orientation; /* EXIF's 1..8; 1 (upright) if there is none or it is out of range */
 };
 
-/* Allocates a black image. w, h in [1, SCREE_IMAGE_MAX_SIDE], channels 1 or 3.
+/* Allocates a black image. w, h in [1, SCREE_IMAGE_SIDE_END], channels 1 or 3.
  * Errors: EINVAL (the arguments), ENOMEM. Freed with scree_image_done(). */
 int scree_image_new(int32_t w, int32_t h, int32_t channels, struct scree_image *ret_image,
                     struct scree_error *err);
@@ -76,7 +82,8 @@ void scree_image_done(struct scree_image *image);
 int scree_image_probe(const uint8_t *bytes, size_t n_bytes, struct scree_image_info *ret_info,
                       struct scree_error *err);
 
-/* Decodes the picture in bytes u8[n_bytes] to RGB.
+/* Decodes the picture in bytes u8[n_bytes] to RGB. A file that ends early is an error; damage that
+ * a JPEG decoder steps over is not, as in Pillow.
  *
  * options  NULL for the defaults
  * ret_image  owned by the caller, freed with scree_image_done()

@@ -6,8 +6,7 @@
  *
  *     clamp(round(real / scale) + zero_point)        half away from zero, as TFLite's QUANTIZE
  *
- * in a quantized one. With `bytes` set the pixel itself goes in: p to uint8, p - 128 to int8, p to
- * a float.
+ * in a quantized one. With `bytes` set the pixel itself goes in: p - 128 to int8, p to the others.
  *
  * Memory: none. Threads: no shared state. */
 #ifndef SCREE_MEDIA_NORMALIZE_H

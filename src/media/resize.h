@@ -7,7 +7,9 @@
  *     ... run the model on input ...
  *     scree_fit_to_source(&fit, &x, &y);
  *
- * The bits are Pillow's: Image.resize((w, h), BILINEAR or NEAREST) gives the same bytes.
+ * The bits are Pillow's: Image.resize((w, h), BILINEAR or NEAREST) gives the same bytes, up to its
+ * version 12. From 13 on Pillow goes along the columns first when the height shrinks much more than
+ * the width, which rounds some bytes the other way.
  *
  * Memory: one allocation for the call, a few rows of the result. Threads: no shared state. */
 #ifndef SCREE_MEDIA_RESIZE_H
@@ -53,7 +55,7 @@ int scree_image_resize(const struct scree_image *src, struct scree_image *dst,
                        struct scree_error *err);
 
 /* Where `mode` puts a picture of src_w x src_h in a target of dst_w x dst_h; all in [1,
- * SCREE_IMAGE_MAX_SIDE]. Letterbox: the scale is min(dst_w / src_w, dst_h / src_h), the sides are
+ * SCREE_IMAGE_SIDE_END]. Letterbox: the scale is min(dst_w / src_w, dst_h / src_h), the sides are
  * rounded to the nearest pixel (at least 1) and an odd pixel of padding goes right or below, as in
  * YOLOv5's letterbox(). Cannot fail. */
 struct scree_fit scree_fit_plan(enum scree_fit_mode mode, int32_t src_w, int32_t src_h,

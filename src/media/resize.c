@@ -1,0 +1,325 @@
+/* The bilinear filter is Pillow's, step by step, so that the bytes are the same: the weights in
+ * double precision, normalized, rounded to 22 bits; one pass along the rows to bytes; one along the
+ * columns. Source: Pillow's documentation of the BILINEAR filter and src/libImaging/Resample.c;
+ * nearest: Geometry.c.
+ *
+ * Only the rows that one row of the result needs are kept between the passes, in a ring. */
+#include "media/resize.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+
+/* Weights have 22 bits: 255 times their sum, about 1 << 22, plus a half fits 32 bits. */
+#define PRECISION 22
+
+/* How each of n_out pixels is made of n_taps[i] source pixels from first[i] on, with the weights
+ * weights[i * stride ...]. */
+struct taps {
+    int32_t n_out;
+    int32_t stride; /* the most taps a pixel has */
+    int32_t *first, *n_taps, *weights;
+};
+
+/* A place in an image, and how to go to the next row. */
+struct plane {
+    uint8_t *pixels;
+    size_t stride_bytes;
+};
+
+/* ---- memory: one block for all
+ */
+
+struct work {
+    uint8_t *block;
+    struct taps x, y;
+    double *scratch; /* f64[stride of x or y, the larger] */
+    int32_t *sums;   /* s32[row_bytes] */
+    uint8_t *ring;   /* u8[y.stride][row_bytes] */
+    size_t row_bytes;
+};
+
+static double filter_scale(int32_t n_in, int32_t n_out)
+{
+    return (double)n_in / n_out;
+}
+
+/* Half of the filter's width in source pixels. */
+static double filter_support(int32_t n_in, int32_t n_out)
+{
+    return fmax(1.0, filter_scale(n_in, n_out));
+}
+
+static int32_t taps_stride(int32_t n_in, int32_t n_out)
+{
+    return (int32_t)ceil(filter_support(n_in, n_out)) * 2 + 1;
+}
+
+/* Adds n * size bytes, aligned, to *total and returns where they start; *fits becomes false if the
+ * sum does not fit. */
+static size_t reserve(size_t *total, size_t n, size_t size, bool *fits)
+{
+    size_t start = *total, bytes = 0;
+
+    *fits = *fits && scree_mul_size(n, size, &bytes) && scree_add_size(*total, bytes, total) &&
+            scree_align_size(*total, 16, total);
+    return start;
+}
+
+static int work_init(struct work *work, struct scree_rect src, struct scree_rect dst,
+                     int32_t channels, struct scree_error *err)
+{
+    int32_t sx = taps_stride(src.w, dst.w), sy = taps_stride(src.h, dst.h);
+    size_t row_bytes = (size_t)dst.w * (size_t)channels;
+    size_t nx = (size_t)dst.w, ny = (size_t)dst.h, total = 0;
+    bool fits = true;
+    size_t scratch = reserve(&total, (size_t)scree_max_i32(sx, sy), sizeof(double), &fits);
+    size_t x = reserve(&total, nx * ((size_t)sx + 2), sizeof(int32_t), &fits);
+    size_t y = reserve(&total, ny * ((size_t)sy + 2), sizeof(int32_t), &fits);
+    size_t sums = reserve(&total, row_bytes, sizeof(int32_t), &fits);
+    size_t ring = reserve(&total, row_bytes, (size_t)sy, &fits);
+
+    work->block = fits ? malloc(total) : NULL;
+    if (!work->block)
+        return scree_fail_memory(err, fits ? total : SIZE_MAX);
+    work->scratch = (double *)(void *)(work->block + scratch);
+    work->x = (struct taps){.n_out = dst.w, .stride = sx};
+    work->x.first = (int32_t *)(void *)(work->block + x);
+    work->x.n_taps = work->x.first + nx;
+    work->x.weights = work->x.n_taps + nx;
+    work->y = (struct taps){.n_out = dst.h, .stride = sy};
+    work->y.first = (int32_t *)(void *)(work->block + y);
+    work->y.n_taps = work->y.first + ny;
+    work->y.weights = work->y.n_taps + ny;
+    work->sums = (int32_t *)(void *)(work->block + sums);
+    work->ring = work->block + ring;
+    work->row_bytes = row_bytes;
+    return 0;
+}
+
+/* ---- bilinear
+ */
+
+static double triangle(double x)
+{
+    x = fabs(x);
+    return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+/* Fills taps for n_in source pixels. scratch f64[taps->stride] */
+static void taps_fill(struct taps *taps, int32_t n_in, double *scratch)
+{
+    double scale = filter_scale(n_in, taps->n_out);
+    double support = filter_support(n_in, taps->n_out);
+    double inverse = 1.0 / fmax(1.0, scale);
+
+    for (int32_t i = 0; i < taps->n_out; i++) {
+        double center = (i + 0.5) * scale;
+        int32_t first = scree_max_i32((int32_t)(center - support + 0.5), 0);
+        int32_t n = scree_min_i32((int32_t)(center + support + 0.5), n_in) - first;
+        int32_t *weights = taps->weights + (size_t)i * (size_t)taps->stride;
+        double sum = 0;
+
+        assert(n >= 1 && n <= taps->stride);
+        for (int32_t j = 0; j < n; j++) {
+            scratch[j] = triangle((j + first - center + 0.5) * inverse);
+            sum += scratch[j];
+        }
+        for (int32_t j = 0; j < n; j++)
+            weights[j] = (int32_t)(0.5 + scratch[j] / sum * (1 << PRECISION));
+        taps->first[i] = first;
+        taps->n_taps[i] = n;
+    }
+}
+
+static inline uint8_t round_sum(int32_t sum)
+{
+    return (uint8_t)scree_clamp_i32(sum >> PRECISION, 0, 255);
+}
+
+static void row_rgb(const struct taps *taps, const uint8_t *restrict src, uint8_t *restrict dst)
+{
+    for (int32_t i = 0; i < taps->n_out; i++) {
+        const int32_t *weights = taps->weights + (size_t)i * (size_t)taps->stride;
+        const uint8_t *p = src + 3 * (size_t)taps->first[i];
+        int32_t n = taps->n_taps[i];
+        int32_t r = 1 << (PRECISION - 1), g = r, b = r;
+
+        for (int32_t j = 0; j < n; j++) {
+            r += p[3 * j + 0] * weights[j];
+            g += p[3 * j + 1] * weights[j];
+            b += p[3 * j + 2] * weights[j];
+        }
+        dst[3 * i + 0] = round_sum(r);
+        dst[3 * i + 1] = round_sum(g);
+        dst[3 * i + 2] = round_sum(b);
+    }
+}
+
+static void row_gray(const struct taps *taps, const uint8_t *restrict src, uint8_t *restrict dst)
+{
+    for (int32_t i = 0; i < taps->n_out; i++) {
+        const int32_t *weights = taps->weights + (size_t)i * (size_t)taps->stride;
+        const uint8_t *p = src + taps->first[i];
+        int32_t sum = 1 << (PRECISION - 1);
+
+        for (int32_t j = 0; j < taps->n_taps[i]; j++)
+            sum += p[j] * weights[j];
+        dst[i] = round_sum(sum);
+    }
+}
+
+/* sums s32[n] += weight * row u8[n] */
+static void add_row(int32_t *restrict sums, const uint8_t *restrict row, int32_t weight, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sums[i] += row[i] * weight;
+}
+
+/* Row y of the result, of rows that are in the ring. */
+static void column_pass(struct work *work, int32_t y, uint8_t *dst)
+{
+    const int32_t *weights = work->y.weights + (size_t)y * (size_t)work->y.stride;
+    size_t n = work->row_bytes;
+
+    for (size_t i = 0; i < n; i++)
+        work->sums[i] = 1 << (PRECISION - 1);
+    for (int32_t j = 0; j < work->y.n_taps[y]; j++) {
+        int32_t slot = (work->y.first[y] + j) % work->y.stride;
+
+        add_row(work->sums, work->ring + (size_t)slot * n, weights[j], n);
+    }
+    for (size_t i = 0; i < n; i++)
+        dst[i] = round_sum(work->sums[i]);
+}
+
+static void resize_bilinear(struct work *work, int32_t src_w, int32_t src_h, int32_t channels,
+                            struct plane src, struct plane dst)
+{
+    int32_t n_rows = 0; /* of the source, done along the row */
+
+    taps_fill(&work->x, src_w, work->scratch);
+    taps_fill(&work->y, src_h, work->scratch);
+    for (int32_t y = 0; y < work->y.n_out; y++) {
+        int32_t end = work->y.first[y] + work->y.n_taps[y];
+
+        for (; n_rows < end; n_rows++) {
+            const uint8_t *row = src.pixels + (size_t)n_rows * src.stride_bytes;
+            uint8_t *out = work->ring + (size_t)(n_rows % work->y.stride) * work->row_bytes;
+
+            if (src_w == work->x.n_out)
+                memcpy(out, row, work->row_bytes);
+            else if (channels == 3)
+                row_rgb(&work->x, row, out);
+            else
+                row_gray(&work->x, row, out);
+        }
+        column_pass(work, y, dst.pixels + (size_t)y * dst.stride_bytes);
+    }
+}
+
+/* ---- nearest
+ */
+
+/* The source pixel of each of n_out pixels: the middles are added up in double precision, as Pillow
+ * does, because that decides some ties. */
+static void nearest_fill(int32_t *index, int32_t n_out, int32_t n_in)
+{
+    double scale = filter_scale(n_in, n_out);
+    double middle = scale * 0.5;
+
+    for (int32_t i = 0; i < n_out; i++) {
+        index[i] = scree_min_i32((int32_t)middle, n_in - 1);
+        middle += scale;
+    }
+}
+
+static void resize_nearest(struct work *work, int32_t src_w, int32_t src_h, int32_t channels,
+                           struct plane src, struct plane dst)
+{
+    nearest_fill(work->x.first, work->x.n_out, src_w);
+    nearest_fill(work->y.first, work->y.n_out, src_h);
+    for (int32_t y = 0; y < work->y.n_out; y++) {
+        const uint8_t *row = src.pixels + (size_t)work->y.first[y] * src.stride_bytes;
+        uint8_t *out = dst.pixels + (size_t)y * dst.stride_bytes;
+
+        for (int32_t x = 0; x < work->x.n_out; x++)
+            memcpy(out + (size_t)x * (size_t)channels,
+                   row + (size_t)work->x.first[x] * (size_t)channels, (size_t)channels);
+    }
+}
+
+/* ---- the interface
+ */
+
+static int check_rect(const struct scree_image *image, struct scree_rect rect,
+                      struct scree_error *err)
+{
+    if (rect.x < 0 || rect.y < 0 || rect.w < 1 || rect.h < 1 || rect.x > image->w ||
+        rect.y > image->h || rect.w > image->w - rect.x || rect.h > image->h - rect.y)
+        return scree_fail(err, EINVAL, "%d x %d pixels at (%d, %d) are not in %d x %d", rect.w,
+                          rect.h, rect.x, rect.y, image->w, image->h);
+    return 0;
+}
+
+static struct plane plane_at(const struct scree_image *image, struct scree_rect rect)
+{
+    size_t stride_bytes = (size_t)image->w * (size_t)image->channels;
+    size_t offset = (size_t)rect.y * stride_bytes + (size_t)rect.x * (size_t)image->channels;
+
+    return (struct plane){image->pixels + offset, stride_bytes};
+}
+
+static void copy_rows(struct plane src, struct plane dst, size_t row_bytes, int32_t n_rows)
+{
+    for (int32_t y = 0; y < n_rows; y++)
+        memcpy(dst.pixels + (size_t)y * dst.stride_bytes, src.pixels + (size_t)y * src.stride_bytes,
+               row_bytes);
+}
+
+int scree_image_resize_rect(const struct scree_image *src, struct scree_rect src_rect,
+                            enum scree_filter filter, struct scree_image *dst,
+                            struct scree_rect dst_rect, struct scree_error *err)
+{
+    struct plane from, to;
+    struct work work = {0};
+    int rc;
+
+    if (src->channels != dst->channels || src->pixels == dst->pixels)
+        return scree_fail(err, EINVAL, "resize: %d and %d channels, or one image", src->channels,
+                          dst->channels);
+    rc = check_rect(src, src_rect, err);
+    if (rc == 0)
+        rc = check_rect(dst, dst_rect, err);
+    if (rc < 0)
+        return rc;
+    from = plane_at(src, src_rect);
+    to = plane_at(dst, dst_rect);
+    if (src_rect.w == dst_rect.w && src_rect.h == dst_rect.h) {
+        copy_rows(from, to, (size_t)src_rect.w * (size_t)src->channels, src_rect.h);
+        return 0;
+    }
+    rc = work_init(&work, src_rect, dst_rect, src->channels, err);
+    if (rc < 0)
+        return rc;
+    if (filter == SCREE_FILTER_NEAREST)
+        resize_nearest(&work, src_rect.w, src_rect.h, src->channels, from, to);
+    else
+        resize_bilinear(&work, src_rect.w, src_rect.h, src->channels, from, to);
+    free(work.block);
+    return 0;
+}
+
+static struct scree_rect whole(const struct scree_image *image)
+{
+    return (struct scree_rect){0, 0, image->w, image->h};
+}
+
+int scree_image_resize(const struct scree_image *src, struct scree_image *dst,
+                       struct scree_error *err)
+{
+    return scree_image_resize_rect(src, whole(src), SCREE_FILTER_BILINEAR, dst, whole(dst), err);
+}
