@@ -4,21 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-
-static uint16_t load_u16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t load_u32(const uint8_t *p)
-{
-    return (uint32_t)load_u16(p) | (uint32_t)load_u16(p + 2) << 16;
-}
-
-static uint64_t load_u64(const uint8_t *p)
-{
-    return (uint64_t)load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
-}
+#include "base/load.h"
 
 static float float_of_bits(uint32_t bits)
 {
@@ -70,7 +56,7 @@ static bool follow(struct scree_fb *fb, size_t at, const char *what, size_t *ret
 {
     size_t target;
 
-    if (!scree_add_size(at, load_u32(fb->bytes + at), &target) ||
+    if (!scree_add_size(at, scree_load_u32(fb->bytes + at), &target) ||
         !scree_range_fits(target, 4, fb->n_bytes)) {
         fail(fb, -EBADMSG, what, at);
         return false;
@@ -85,7 +71,7 @@ static struct scree_fb_table open_table(struct scree_fb *fb, size_t at)
 {
     const struct scree_fb_table none = {0};
     struct scree_fb_table table = {.fb = fb, .at = at};
-    int64_t vtable = (int64_t)at - (int32_t)load_u32(fb->bytes + at);
+    int64_t vtable = (int64_t)at - (int32_t)scree_load_u32(fb->bytes + at);
     uint16_t vtable_bytes;
 
     if (!spend(fb, 1, at))
@@ -95,8 +81,8 @@ static struct scree_fb_table open_table(struct scree_fb *fb, size_t at)
         return none;
     }
     table.vtable = (size_t)vtable;
-    vtable_bytes = load_u16(fb->bytes + table.vtable);
-    table.n_bytes = load_u16(fb->bytes + table.vtable + 2);
+    vtable_bytes = scree_load_u16(fb->bytes + table.vtable);
+    table.n_bytes = scree_load_u16(fb->bytes + table.vtable + 2);
     if (vtable_bytes < 4 || vtable_bytes % 2 != 0 || table.n_bytes < 4 ||
         !scree_range_fits(table.vtable, vtable_bytes, fb->n_bytes) ||
         !scree_range_fits(at, table.n_bytes, fb->n_bytes)) {
@@ -121,7 +107,7 @@ struct scree_fb_table scree_fb_root(struct scree_fb *fb)
 bool scree_fb_has(const struct scree_fb_table *table, unsigned slot)
 {
     return table->fb && table->fb->rc == 0 && slot < table->n_slots &&
-           load_u16(table->fb->bytes + table->vtable + 4 + 2 * (size_t)slot) != 0;
+           scree_load_u16(table->fb->bytes + table->vtable + 4 + 2 * (size_t)slot) != 0;
 }
 
 /* Finds the n bytes of a slot; false if it is absent or broken. */
@@ -131,7 +117,7 @@ static bool find(const struct scree_fb_table *table, unsigned slot, size_t n, si
 
     if (!scree_fb_has(table, slot))
         return false;
-    offset = load_u16(table->fb->bytes + table->vtable + 4 + 2 * (size_t)slot);
+    offset = scree_load_u16(table->fb->bytes + table->vtable + 4 + 2 * (size_t)slot);
     if (offset < 4 || !scree_range_fits(offset, n, table->n_bytes)) {
         fail(table->fb, -EBADMSG, "table", table->at);
         return false;
@@ -151,28 +137,29 @@ int32_t scree_fb_get_i32(const struct scree_fb_table *table, unsigned slot, int3
 {
     size_t at;
 
-    return find(table, slot, 4, &at) ? (int32_t)load_u32(table->fb->bytes + at) : fallback;
+    return find(table, slot, 4, &at) ? (int32_t)scree_load_u32(table->fb->bytes + at) : fallback;
 }
 
 uint32_t scree_fb_get_u32(const struct scree_fb_table *table, unsigned slot, uint32_t fallback)
 {
     size_t at;
 
-    return find(table, slot, 4, &at) ? load_u32(table->fb->bytes + at) : fallback;
+    return find(table, slot, 4, &at) ? scree_load_u32(table->fb->bytes + at) : fallback;
 }
 
 uint64_t scree_fb_get_u64(const struct scree_fb_table *table, unsigned slot, uint64_t fallback)
 {
     size_t at;
 
-    return find(table, slot, 8, &at) ? load_u64(table->fb->bytes + at) : fallback;
+    return find(table, slot, 8, &at) ? scree_load_u64(table->fb->bytes + at) : fallback;
 }
 
 float scree_fb_get_f32(const struct scree_fb_table *table, unsigned slot, float fallback)
 {
     size_t at;
 
-    return find(table, slot, 4, &at) ? float_of_bits(load_u32(table->fb->bytes + at)) : fallback;
+    return find(table, slot, 4, &at) ? float_of_bits(scree_load_u32(table->fb->bytes + at))
+                                     : fallback;
 }
 
 struct scree_fb_table scree_fb_get_table(const struct scree_fb_table *table, unsigned slot)
@@ -194,7 +181,7 @@ struct scree_fb_vector scree_fb_get_vector(const struct scree_fb_table *table, u
 
     if (!find(table, slot, 4, &at) || !follow(fb, at, "vector", &at))
         return none;
-    n = load_u32(fb->bytes + at);
+    n = scree_load_u32(fb->bytes + at);
     if (!scree_mul_size(n, element_bytes, &n_bytes) ||
         !scree_range_fits(at + 4, n_bytes, fb->n_bytes)) {
         fail(fb, -EBADMSG, "vector", at);
@@ -239,17 +226,17 @@ struct scree_fb_table scree_fb_table_at(const struct scree_fb_vector *vector, ui
 int32_t scree_fb_i32_at(const struct scree_fb_vector *vector, uint32_t i)
 {
     assert(i < vector->n);
-    return (int32_t)load_u32(vector->data + 4 * (size_t)i);
+    return (int32_t)scree_load_u32(vector->data + 4 * (size_t)i);
 }
 
 int64_t scree_fb_i64_at(const struct scree_fb_vector *vector, uint32_t i)
 {
     assert(i < vector->n);
-    return (int64_t)load_u64(vector->data + 8 * (size_t)i);
+    return (int64_t)scree_load_u64(vector->data + 8 * (size_t)i);
 }
 
 float scree_fb_f32_at(const struct scree_fb_vector *vector, uint32_t i)
 {
     assert(i < vector->n);
-    return float_of_bits(load_u32(vector->data + 4 * (size_t)i));
+    return float_of_bits(scree_load_u32(vector->data + 4 * (size_t)i));
 }

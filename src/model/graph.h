@@ -109,10 +109,10 @@ struct scree_node {
     const char *custom_name; /* of SCREE_OP_CUSTOM, else NULL */
     int32_t version;
     uint32_t n_inputs, n_outputs, n_intermediates;
-    const int32_t *inputs;  /* s32[n_inputs], -1: an optional input left out */
-    const int32_t *outputs; /* s32[n_outputs] */
-    const int32_t *intermediates;
-    union scree_options options; /* the schema's defaults where the file has none */
+    const int32_t *inputs;        /* s32[n_inputs], -1: an optional input left out */
+    const int32_t *outputs;       /* s32[n_outputs] */
+    const int32_t *intermediates; /* s32[n_intermediates], -1: left out */
+    union scree_options options;  /* the schema's defaults where the file has none */
     bool has_options;
     const uint8_t *custom; /* u8[n_custom], flexbuffer of a custom operator */
     size_t n_custom;

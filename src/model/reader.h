@@ -25,7 +25,8 @@ void scree_graph_done(struct scree_graph *graph);
 /* Finds a file packed behind the model (a ZIP archive at the end of the file) by name; with name
  * NULL the label file that the metadata associates with the outputs, else the only .txt file. A
  * stored member is returned where it lies; a deflated one is unpacked into `arena`. ret_bytes
- * u8[*ret_n_bytes]. Errors: ENOENT, EBADMSG, E2BIG (over 16 MiB), ENOMEM. */
+ * u8[*ret_n_bytes]. Errors: ENOENT, EBADMSG (a damaged archive or metadata), ENOTSUP (encrypted, or
+ * another compression), E2BIG (over 16 MiB), ENOMEM. */
 int scree_graph_file(const struct scree_graph *graph, const char *name, struct scree_arena *arena,
                      const uint8_t **ret_bytes, size_t *ret_n_bytes, struct scree_error *err);
 
