@@ -1,5 +1,5 @@
-/* Models and sessions through the public API: results, threads, states, late shapes, and every allocation
- * failing in turn. Linked with --wrap, so that the allocator obeys `allowed`. */
+/* Models and sessions through the public API: results, threads, states, late shapes, and every
+ * allocation failing in turn. Linked with --wrap, so that the allocator obeys `allowed`. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +50,8 @@ void *__wrap_aligned_alloc(size_t alignment, size_t n)
     return may_allocate() ? __real_aligned_alloc(alignment, n) : NULL;
 }
 
-/* ---- models ------------------------------------------------------------------------------------ */
+/* ---- models ------------------------------------------------------------------------------------
+ */
 
 struct file {
     struct tw *tw;
@@ -70,7 +71,9 @@ static struct file conv_file(void)
     struct tw *tw = file.tw;
     uint8_t weights[5 * 3 * 3 * 4];
     static const int32_t bias[5] = {100, -100, 7, 0, 5000}, shape[] = {1, -1};
-    union scree_options conv = {.conv2d = {.stride_w = 1, .stride_h = 1, .dilation_w = 1,
+    union scree_options conv = {.conv2d = {.stride_w = 1,
+                                           .stride_h = 1,
+                                           .dilation_w = 1,
                                            .dilation_h = 1,
                                            .activation = SCREE_ACTIVATION_RELU6}};
     int32_t in, filter, b, mid, to, out;
@@ -78,8 +81,8 @@ static struct file conv_file(void)
     for (size_t i = 0; i < sizeof weights; i++)
         weights[i] = (uint8_t)(i * 37);
     in = tw_tensor(tw, "in", SCREE_TYPE_UINT8, TW_SHAPE(1, 9, 11, 4));
-    filter = tw_constant(tw, "filter", SCREE_TYPE_UINT8, TW_SHAPE(5, 3, 3, 4), weights,
-                         sizeof weights);
+    filter =
+        tw_constant(tw, "filter", SCREE_TYPE_UINT8, TW_SHAPE(5, 3, 3, 4), weights, sizeof weights);
     b = tw_constant(tw, "bias", SCREE_TYPE_INT32, TW_SHAPE(5), bias, sizeof bias);
     mid = tw_tensor(tw, "mid", SCREE_TYPE_UINT8, TW_SHAPE(1, 9, 11, 5));
     to = tw_constant(tw, "to", SCREE_TYPE_INT32, TW_SHAPE(2), shape, sizeof shape);
@@ -122,7 +125,8 @@ static void fill_input(struct scree_session *session)
         ((uint8_t *)in.data)[i] = (uint8_t)(i * 89 + 5);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------------------------------
+ */
 
 static void test_threads_do_not_change_bits(void **state)
 {
@@ -289,7 +293,8 @@ static void test_sessions_of_a_model_run_in_parallel(void **state)
     pthread_t threads[4];
 
     (void)state;
-    assert_int_equal(scree_model_open_memory(file.bytes, file.n_bytes, &parallel[0].model, NULL), 0);
+    assert_int_equal(scree_model_open_memory(file.bytes, file.n_bytes, &parallel[0].model, NULL),
+                     0);
     for (int i = 0; i < 4; i++) {
         parallel[i].model = parallel[0].model;
         assert_int_equal(pthread_create(&threads[i], NULL, run_session, &parallel[i]), 0);

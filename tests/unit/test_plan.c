@@ -12,7 +12,8 @@
 #include "plan/plan.h"
 #include "support/tflite_writer.h"
 
-/* ---- place ------------------------------------------------------------------------------------- */
+/* ---- place -------------------------------------------------------------------------------------
+ */
 
 #define N_BLOCKS 200
 
@@ -68,7 +69,8 @@ static void test_a_chain_needs_two_places(void **state)
     assert_int_equal(scree_place(blocks, 4, 1279, order, placed), SIZE_MAX);
 }
 
-/* ---- plans ------------------------------------------------------------------------------------- */
+/* ---- plans -------------------------------------------------------------------------------------
+ */
 
 static const struct scree_op_set ops = {scree_op_find, scree_op_prepare, scree_op_run};
 
@@ -215,8 +217,7 @@ static void test_inputs_take_other_shapes(void **state)
     assert_int_equal(plan_it(&p, &bigger), 0);
     assert_true(scree_shape_equal(&p.plan.operands[out].shape, &bigger));
     scree_plan_done(&p.plan);
-    assert_int_equal(
-        scree_plan_new(&p.graph.subgraphs[0], &ops, &bad, &p.plan, &p.err), -EINVAL);
+    assert_int_equal(scree_plan_new(&p.graph.subgraphs[0], &ops, &bad, &p.plan, &p.err), -EINVAL);
     assert_string_equal(p.err.text, "input 0: dimension 0 is -2");
     done(&p);
 }
