@@ -1,0 +1,145 @@
+#include "kernels/resize.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The two neighbours of an output index, and how far behind the first it lies. */
+struct between {
+    size_t first, second;
+    float fraction;
+};
+
+static float scale_of(int32_t in, int32_t out, bool align_corners)
+{
+    if (align_corners && out > 1)
+        return (float)(in - 1) / (float)(out - 1);
+    return (float)in / (float)out;
+}
+
+static struct between between_f32(const struct scree_resizing *r, int32_t index, int32_t in,
+                                  int32_t out)
+{
+    float scale = scale_of(in, out, r->align_corners), last = (float)(in - 1);
+    float at = r->half_pixel_centers ? ((float)index + 0.5f) * scale - 0.5f : (float)index * scale;
+    float first = floorf(at), second = ceilf(at);
+
+    first = first < 0 ? 0 : first;
+    first = first > last ? last : first;
+    second = second > last ? last : second;
+    return (struct between){(size_t)first, (size_t)second, at - first};
+}
+
+static size_t picture_size(const struct scree_resizing *r)
+{
+    return (size_t)r->in_h * (size_t)r->in_w * (size_t)r->c;
+}
+
+static float unrounded(float x)
+{
+    return x;
+}
+
+static uint8_t rounded_u8(float x)
+{
+    x += 0.5f;
+    return (uint8_t)(x > 0 ? x < 255 ? x : 255 : 0);
+}
+
+/* The order of products and sums is that of the reference: it decides the last bit. */
+#define DEFINE_BILINEAR_FLOAT(name, type, finish)                                                \
+    void name(const struct scree_resizing *r, const type *in, type *out, size_t row)             \
+    {                                                                                            \
+        size_t c = (size_t)r->c, pitch = (size_t)r->in_w * c;                                    \
+        struct between y = between_f32(r, (int32_t)(row % (size_t)r->out_h), r->in_h, r->out_h); \
+        const type *picture = in + row / (size_t)r->out_h * picture_size(r);                     \
+        type *to = out + row * (size_t)r->out_w * c;                                             \
+                                                                                                 \
+        for (int32_t i = 0; i < r->out_w; i++, to += c) {                                        \
+            struct between x = between_f32(r, i, r->in_w, r->out_w);                             \
+            const type *p00 = picture + y.first * pitch + x.first * c;                           \
+            const type *p10 = picture + y.second * pitch + x.first * c;                          \
+            const type *p01 = picture + y.first * pitch + x.second * c;                          \
+            const type *p11 = picture + y.second * pitch + x.second * c;                         \
+            float y1 = y.fraction, y0 = 1 - y1, x1 = x.fraction, x0 = 1 - x1;                    \
+                                                                                                 \
+            for (size_t k = 0; k < c; k++)                                                       \
+                to[k] = finish((float)p00[k] * y0 * x0 + (float)p10[k] * y1 * x0 +               \
+                               (float)p01[k] * y0 * x1 + (float)p11[k] * y1 * x1);               \
+        }                                                                                        \
+    }
+
+DEFINE_BILINEAR_FLOAT(scree_resize_bilinear_f32, float, unrounded)
+DEFINE_BILINEAR_FLOAT(scree_resize_bilinear_u8, uint8_t, rounded_u8)
+
+/* As struct between, in 1024ths. */
+struct between_10 {
+    size_t first, second;
+    int64_t fraction;
+};
+
+static struct between_10 between_i32(const struct scree_resizing *r, int32_t index, int32_t in,
+                                     int32_t out)
+{
+    bool aligned = r->align_corners && out > 1;
+    int64_t from = aligned ? in - 1 : in, to = aligned ? out - 1 : out;
+    int64_t scale = (1024 * from + to / 2) / to;
+    int64_t at = index * scale + (r->half_pixel_centers ? scale / 2 - 512 : 0);
+    int64_t first = at / 1024, second = (at + 1023) / 1024;
+
+    first = first < 0 ? 0 : first >= in ? in - 1 : first;
+    second = second >= in ? in - 1 : second;
+    return (struct between_10){(size_t)first, (size_t)second, at - 1024 * first};
+}
+
+static int64_t round_20(int64_t x)
+{
+    return (x + (x > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20);
+}
+
+#define DEFINE_BILINEAR_INTEGER(name, type)                                                        \
+    void name(const struct scree_resizing *r, const type *in, type *out, size_t row)               \
+    {                                                                                              \
+        size_t c = (size_t)r->c, pitch = (size_t)r->in_w * c;                                      \
+        struct between_10 y =                                                                      \
+            between_i32(r, (int32_t)(row % (size_t)r->out_h), r->in_h, r->out_h);                  \
+        const type *picture = in + row / (size_t)r->out_h * picture_size(r);                       \
+        type *to = out + row * (size_t)r->out_w * c;                                               \
+                                                                                                   \
+        for (int32_t i = 0; i < r->out_w; i++, to += c) {                                          \
+            struct between_10 x = between_i32(r, i, r->in_w, r->out_w);                            \
+            const type *p00 = picture + y.first * pitch + x.first * c;                             \
+            const type *p10 = picture + y.second * pitch + x.first * c;                            \
+            const type *p01 = picture + y.first * pitch + x.second * c;                            \
+            const type *p11 = picture + y.second * pitch + x.second * c;                           \
+            int64_t y1 = y.fraction, y0 = 1024 - y1, x1 = x.fraction, x0 = 1024 - x1;              \
+            int64_t w00 = y0 * x0, w10 = y1 * x0, w01 = y0 * x1, w11 = y1 * x1;                    \
+                                                                                                   \
+            for (size_t k = 0; k < c; k++)                                                         \
+                to[k] = (type)round_20(p00[k] * w00 + p10[k] * w10 + p01[k] * w01 + p11[k] * w11); \
+        }                                                                                          \
+    }
+
+DEFINE_BILINEAR_INTEGER(scree_resize_bilinear_i8, int8_t)
+DEFINE_BILINEAR_INTEGER(scree_resize_bilinear_i16, int16_t)
+
+static size_t nearest(const struct scree_resizing *r, int32_t index, int32_t in, int32_t out)
+{
+    float at = ((float)index + (r->half_pixel_centers ? 0.5f : 0.0f)) *
+               scale_of(in, out, r->align_corners);
+
+    at = r->align_corners ? roundf(at) : floorf(at);
+    return at >= (float)(in - 1) ? (size_t)(in - 1) : at > 0 ? (size_t)at : 0;
+}
+
+void scree_resize_nearest(const struct scree_resizing *r, size_t element_bytes, const void *in,
+                          void *out, size_t row)
+{
+    size_t pixel = (size_t)r->c * element_bytes;
+    size_t y = nearest(r, (int32_t)(row % (size_t)r->out_h), r->in_h, r->out_h);
+    const uint8_t *line = (const uint8_t *)in +
+                          (row / (size_t)r->out_h * (size_t)r->in_h + y) * (size_t)r->in_w * pixel;
+    uint8_t *to = (uint8_t *)out + row * (size_t)r->out_w * pixel;
+
+    for (int32_t i = 0; i < r->out_w; i++, to += pixel)
+        memcpy(to, line + nearest(r, i, r->in_w, r->out_w) * pixel, pixel);
+}
