@@ -1,0 +1,65 @@
+/* ops/arg.c - ARG_MAX, ARG_MIN. */
+#include "kernels/arg.h"
+
+#include "ops/layout.h"
+#include "ops/ops.h"
+
+int scree_arg_prepare(struct scree_call *call, struct scree_error *err)
+{
+    const struct scree_operand *in = call->inputs[0], *out = call->outputs[0];
+    enum scree_type type = call->node->opcode == SCREE_OP_ARG_MAX
+                               ? call->node->options.arg_max.output_type
+                               : call->node->options.arg_min.output_type;
+    struct scree_shape shape = {0};
+    int32_t axis, *params;
+    int rc;
+
+    if (type != out->type)
+        return scree_fail(err, EBADMSG, "the output is %s, the options say %s",
+                          scree_type_name(out->type), scree_type_name(type));
+    if ((rc = scree_axis_read(call->inputs[1], in->shape.rank, &axis, err)) != 0)
+        return rc;
+    if (in->shape.dims[axis] == 0)
+        return scree_fail(err, EBADMSG, "no elements along axis %d", axis);
+    if (!(params = scree_call_params(call, sizeof *params)))
+        return scree_fail_memory(err, sizeof *params);
+    *params = axis;
+    for (int32_t i = 0; i < in->shape.rank; i++)
+        if (i != axis)
+            shape.dims[shape.rank++] = in->shape.dims[i];
+    return scree_call_set_shape(call, 0, &shape, err);
+}
+
+static size_t arg_of(const struct scree_operand *in, size_t first, size_t n, size_t stride,
+                     bool max)
+{
+    switch (in->type) {
+    case SCREE_TYPE_FLOAT32:
+        return scree_arg_f32((const float *)in->data + first, n, stride, max);
+    case SCREE_TYPE_INT32:
+        return scree_arg_i32((const int32_t *)in->data + first, n, stride, max);
+    case SCREE_TYPE_INT8:
+        return scree_arg_i8((const int8_t *)in->data + first, n, stride, max);
+    default:
+        return scree_arg_u8((const uint8_t *)in->data + first, n, stride, max);
+    }
+}
+
+int scree_arg_run(const struct scree_call *call, struct scree_error *err)
+{
+    const struct scree_operand *in = call->inputs[0], *out = call->outputs[0];
+    int32_t axis = *(const int32_t *)call->params;
+    size_t n = (size_t)in->shape.dims[axis];
+    size_t inner = scree_shape_span(&in->shape, axis + 1, in->shape.rank);
+    bool max = call->node->opcode == SCREE_OP_ARG_MAX;
+
+    for (size_t i = 0; i < out->n_elements; i++) {
+        size_t index = arg_of(in, i / inner * inner * n + i % inner, n, inner, max);
+
+        if (out->type == SCREE_TYPE_INT32)
+            ((int32_t *)out->data)[i] = (int32_t)index;
+        else
+            ((int64_t *)out->data)[i] = (int64_t)index;
+    }
+    return 0;
+}
