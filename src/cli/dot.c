@@ -1,7 +1,5 @@
 /* The graph of a model in Graphviz's language, from the file alone: it need not be runnable. */
-#include "base/file.h"
-#include "cli/cli.h"
-#include "model/reader.h"
+#include "cli/graph.h"
 
 /* Names come sanitized from the reader; what is left to escape is what quotes a string. */
 static void put_escaped(const char *text)
@@ -70,26 +68,18 @@ static void print_graph(const struct scree_subgraph *subgraph, int32_t *writer)
 
 int scree_cli_print_dot(const char *path)
 {
+    struct scree_cli_graph file;
     struct scree_error err;
-    struct scree_mapped mapped;
-    struct scree_graph graph;
     int32_t *writer;
-    int rc = scree_mapped_open(path, &mapped, &err);
+    int rc = scree_cli_graph_open(path, &file);
 
-    if (rc < 0)
-        return scree_cli_fail(rc, &err);
-    rc = scree_graph_read(mapped.bytes, mapped.n_bytes, &graph, &err);
-    if (rc < 0) {
-        scree_mapped_done(&mapped);
-        rc = scree_wrap(&err, rc, "%s", path);
-        return scree_cli_fail(rc, &err);
-    }
-    writer = scree_arena_new(&graph.arena, int32_t, graph.subgraphs[0].n_tensors);
+    if (rc)
+        return rc;
+    writer = scree_arena_new(&file.graph.arena, int32_t, file.graph.subgraphs[0].n_tensors);
     if (writer)
-        print_graph(&graph.subgraphs[0], writer);
+        print_graph(&file.graph.subgraphs[0], writer);
     else
-        rc = scree_cli_fail(-ENOMEM, (scree_fail_memory(&err, 0), &err));
-    scree_graph_done(&graph);
-    scree_mapped_done(&mapped);
+        rc = scree_cli_fail(scree_fail_memory(&err, file.graph.subgraphs[0].n_tensors), &err);
+    scree_cli_graph_done(&file);
     return rc;
 }

@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/graph.h"
+#include "ops/ops.h"
 
 struct inspect_args {
     bool ops, dot;
@@ -29,24 +30,45 @@ struct counts {
     } v[256];
 };
 
-static void count_ops(const struct scree_session *session, struct counts *counts)
+static void count_op(struct counts *counts, const char *op)
 {
-    counts->n = 0;
+    uint32_t k = 0;
+
+    while (k < counts->n && strcmp(counts->v[k].op, op) != 0)
+        k++;
+    if (k == sizeof counts->v / sizeof counts->v[0])
+        return;
+    if (k == counts->n) {
+        counts->v[k].op = op;
+        counts->v[k].n = 0;
+        counts->n++;
+    }
+    counts->v[k].n++;
+}
+
+static void print_counts(const struct counts *counts)
+{
+    uint32_t total = 0;
+
+    for (uint32_t i = 0; i < counts->n; i++)
+        total += counts->v[i].n;
+    printf("  %u operators:", total);
+    for (uint32_t i = 0; i < counts->n; i++)
+        printf("%s %u %s", i ? "," : "", counts->v[i].n, counts->v[i].op);
+    printf("\n");
+}
+
+static void print_session_counts(const struct scree_session *session)
+{
+    struct counts counts = {0};
+
     for (uint32_t i = 0; i < scree_session_n_nodes(session); i++) {
         struct scree_node_report report;
-        uint32_t k = 0;
 
         scree_session_report(session, i, &report);
-        while (k < counts->n && strcmp(counts->v[k].op, report.op) != 0)
-            k++;
-        if (k == counts->n) {
-            if (k == sizeof counts->v / sizeof counts->v[0])
-                continue;
-            counts->v[counts->n].op = report.op;
-            counts->v[counts->n++].n = 0;
-        }
-        counts->v[k].n++;
+        count_op(&counts, report.op);
     }
+    print_counts(&counts);
 }
 
 static void print_tensor(const char *what, uint32_t index, const struct scree_tensor *tensor)
@@ -95,7 +117,6 @@ static void print_ops(const struct scree_session *session)
 static void print_text(const char *path, const struct scree_model *model,
                        const struct scree_session *session, bool ops)
 {
-    struct counts counts;
     struct scree_memory memory;
     char arena[32], weights[32], constants[32];
 
@@ -103,18 +124,55 @@ static void print_text(const char *path, const struct scree_model *model,
     if (scree_model_description(model)[0])
         printf("  description: %s\n", scree_model_description(model));
     print_tensors(session);
-    count_ops(session, &counts);
-    printf("  %u operators:", scree_session_n_nodes(session));
-    for (uint32_t i = 0; i < counts.n; i++)
-        printf("%s %u %s", i ? "," : "", counts.v[i].n, counts.v[i].op);
+    print_session_counts(session);
     scree_session_memory(session, &memory);
-    printf("\n  %.1f million multiply-accumulates\n", (double)scree_cli_macs(session) / 1e6);
+    printf("  %.1f million multiply-accumulates\n", (double)scree_cli_macs(session) / 1e6);
     printf("  memory: weights %s, arena %s, computed constants %s\n",
            scree_cli_bytes(memory.weights_bytes, weights, sizeof weights),
            scree_cli_bytes(memory.arena_bytes, arena, sizeof arena),
            scree_cli_bytes(memory.constants_bytes, constants, sizeof constants));
     if (ops)
         print_ops(session);
+}
+
+/* What can be told of a model that cannot run: its ends, its operators, and which of them are
+ * missing. */
+static void print_unrunnable(const struct scree_model *model, const struct scree_subgraph *subgraph)
+{
+    struct counts counts = {0};
+    struct scree_tensor tensor;
+    struct scree_error err;
+
+    for (uint32_t i = 0; i < scree_model_n_inputs(model); i++)
+        if (scree_model_input(model, i, &tensor) >= 0)
+            print_tensor("input", i, &tensor);
+    for (uint32_t i = 0; i < scree_model_n_outputs(model); i++)
+        if (scree_model_output(model, i, &tensor) >= 0)
+            print_tensor("output", i, &tensor);
+    for (uint32_t i = 0; i < subgraph->n_nodes; i++)
+        count_op(&counts, scree_node_name(&subgraph->nodes[i]));
+    print_counts(&counts);
+    for (uint32_t i = 0; i < subgraph->n_nodes; i++) {
+        const struct scree_op *op;
+
+        if (scree_op_find(&subgraph->nodes[i], &op, &err) < 0)
+            printf("  operator %u: %s\n", i, err.text);
+    }
+}
+
+static void inspect_unrunnable(const char *path)
+{
+    struct scree_cli_graph file;
+    struct scree_model *model;
+
+    if (scree_model_open(path, &model, NULL) < 0)
+        return;
+    if (scree_cli_graph_open(path, &file) == SCREE_EXIT_OK) {
+        printf("%s\n", path);
+        print_unrunnable(model, &file.graph.subgraphs[0]);
+        scree_cli_graph_done(&file);
+    }
+    scree_model_unref(model);
 }
 
 static json_t *tensors_json(const struct scree_session *session, uint32_t n,
@@ -184,6 +242,8 @@ static int run(int argc, char **argv)
     if (args.dot)
         return scree_cli_print_dot(positionals.v[0]);
     rc = scree_cli_open_shaped(positionals.v[0], &args.common, args.shapes, &model, &session);
+    if (rc == SCREE_EXIT_BAD_INPUT && !args.common.json)
+        inspect_unrunnable(positionals.v[0]);
     if (rc)
         return rc;
     if (args.common.json)
@@ -201,7 +261,9 @@ const struct scree_verb scree_verb_inspect = {
     .min_positionals = 1,
     .max_positionals = 1,
     .summary = "Tell what a model is: tensors, operators, work and memory",
-    .details = "",
+    .details =
+        "A model that cannot run is told about as far as that goes, with what is missing; the "
+        "exit code\nis then 4.",
     .options = options,
     .examples = "  scree inspect model.tflite --ops\n"
                 "  scree inspect model.tflite --dot | dot -Tsvg > model.svg",
