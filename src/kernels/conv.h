@@ -5,11 +5,14 @@
  *                           * (filter[o][ky][kx][i] - filter_zp))
  *
  * NHWC and OHWI; what lies outside the input counts as real zero. With groups, channel o sees the
- * filter_c input channels that begin at o / (out_c / n_groups) * filter_c.
+ * filter_c input channels that begin at o / (out_c / n_groups) * filter_c. A matrix product is a
+ * convolution of one row of pixels with a filter of one pixel.
  *
- * Each function computes rows [row, row + n_rows) of the n * out_h rows of the output, so that
- * threads can share one call. Memory: keeps nothing. Cannot fail. Source: TFLite's reference/conv.h
- * and reference/integer_ops/conv.h. */
+ * The output is cut into scree_conv_tiles() tiles; each function computes one, so that threads can
+ * share a call: for (t = 0; t < scree_conv_tiles(&shape); t++) scree_conv_u8(..., t);
+ *
+ * Memory: keeps nothing; a few kilobytes of stack. Cannot fail. Source: TFLite's reference/conv.h,
+ * reference/integer_ops/conv.h and, for factors, reference/integer_ops/fully_connected.h. */
 #ifndef SCREE_KERNELS_CONV_H
 #define SCREE_KERNELS_CONV_H
 
@@ -25,31 +28,86 @@ struct scree_conv_shape {
 };
 
 /* From the accumulator to the output's quantized numbers:
- * clamp(output_zp + acc * multiplier[o], min, max), by scree_multiply(). */
+ * clamp(output_zp + acc * multiplier[o], min, max), by scree_multiply(), or with `factors`
+ * clamp(output_zp + round(acc * factor[o]), min, max) in double precision. */
 struct scree_conv_quant {
     int32_t input_zp, filter_zp, output_zp; /* zero points in the range of their types */
     int32_t min, max;
     const struct scree_multiplier *multipliers; /* [out_c], or [1] with multiplier_stride 0 */
+    const double *factors;                      /* likewise; NULL: multipliers count */
     int32_t multiplier_stride;                  /* 1: one per output channel, 0: one for all */
 };
 
-/* Bytes of working memory a thread: the patch of input under one output pixel, s16 or f32. */
-size_t scree_conv_patch_bytes(const struct scree_conv_shape *shape, size_t element_bytes);
+/* Float activations that were quantized on the way in, with int8 weights ("hybrid"). With the scale
+ * of batch n si = input_scales[n] and that of channel o sf = filter_scales[o]:
+ * clamp(acc * (sf * si) + bias[o], min, max), or with filter_first (acc * sf) * si. */
+struct scree_conv_hybrid {
+    const float *input_scales;   /* f32[n] */
+    const int32_t *input_zps;    /* s32[n] in the range of int8, or NULL: all 0 */
+    const float *filter_scales;  /* f32[out_c], or [1] with filter_scale_stride 0 */
+    int32_t filter_scale_stride; /* 1 or 0 */
+    bool filter_first;
+    float min, max;
+};
 
-/* uint8 in, filter and out; bias s32[out_c] or NULL; patch s16[filter_h * filter_w * in_c]. Sums
- * wrap. */
+/* The number of tiles of the output; 0 if it is empty. */
+size_t scree_conv_tiles(const struct scree_conv_shape *shape);
+
+/* The offset in elements of the first channel of pixel (y, x) of image n of the input, or -1 if
+ * that pixel is outside. */
+static inline ptrdiff_t scree_conv_offset(const struct scree_conv_shape *shape, int32_t n,
+                                          int64_t y, int64_t x)
+{
+    if (y < 0 || y >= shape->in_h || x < 0 || x >= shape->in_w)
+        return -1;
+    return (ptrdiff_t)((((int64_t)n * shape->in_h + y) * shape->in_w + x) * shape->in_c);
+}
+
+/* The output's quantized number for channel o from an accumulator of 32 bits that may have wrapped.
+ */
+int32_t scree_conv_requantize(const struct scree_conv_quant *quant, uint32_t acc, int32_t o);
+
+/* The same from one of 64 bits, |acc| < 2^47: by scree_multiply_i64(), or by the factor. */
+int32_t scree_conv_requantize_i64(const struct scree_conv_quant *quant, int64_t acc, int32_t o);
+
+/* The float output of a hybrid product for channel o of image n; bias f32[out_c] or NULL. */
+float scree_conv_rescale(const struct scree_conv_hybrid *hybrid, int32_t acc, const float *bias,
+                         int32_t n, int32_t o);
+
+/* in u8[n][in_h][in_w][in_c], filter u8[out_c][filter_h][filter_w][filter_c],
+ * bias s32[out_c] or NULL, out u8[n][out_h][out_w][out_c]. Sums wrap at 32 bits. */
 void scree_conv_u8(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
                    const uint8_t *in, const uint8_t *filter, const int32_t *bias, uint8_t *out,
-                   int16_t *patch, size_t row, size_t n_rows);
+                   size_t tile);
+
+/* The same with out s16. */
+void scree_conv_u8_s16(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                       const uint8_t *in, const uint8_t *filter, const int32_t *bias, int16_t *out,
+                       size_t tile);
 
 /* The same for int8. */
 void scree_conv_s8(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
                    const int8_t *in, const int8_t *filter, const int32_t *bias, int8_t *out,
-                   int16_t *patch, size_t row, size_t n_rows);
+                   size_t tile);
 
-/* float32; clamp(sum + bias, min, max), the sum in the order ky, kx, i; patch f32[...]. */
+/* in and out s16, filter s8, bias s64[out_c] or NULL; sums of 64 bits. input_zp is 0. */
+void scree_conv_s16(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                    const int16_t *in, const int8_t *filter, const int64_t *bias, int16_t *out,
+                    size_t tile);
+
+/* The same with bias s32[out_c] or NULL and sums that wrap at 32 bits. */
+void scree_conv_s16_bias32(const struct scree_conv_shape *shape,
+                           const struct scree_conv_quant *quant, const int16_t *in,
+                           const int8_t *filter, const int32_t *bias, int16_t *out, size_t tile);
+
+/* in s8 (the quantized activations), filter s8, bias f32[out_c] or NULL, out f32. */
+void scree_conv_hybrid(const struct scree_conv_shape *shape, const struct scree_conv_hybrid *hybrid,
+                       const int8_t *in, const int8_t *filter, const float *bias, float *out,
+                       size_t tile);
+
+/* All f32: clamp(sum + bias, min, max), the sum in the order ky, kx, i. Zeros outside the input are
+ * multiplied too, which changes nothing where weights are finite. */
 void scree_conv_f32(const struct scree_conv_shape *shape, float min, float max, const float *in,
-                    const float *filter, const float *bias, float *out, float *patch, size_t row,
-                    size_t n_rows);
+                    const float *filter, const float *bias, float *out, size_t tile);
 
 #endif

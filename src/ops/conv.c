@@ -1,4 +1,4 @@
-/* CONV_2D: uint8 and int8 (per tensor and per channel) and float32. */
+/* CONV_2D. As TFLite's conv.cc with kernel kReference. */
 #include "base/checked.h"
 #include "ops/common.h"
 #include "ops/matrix.h"
@@ -7,27 +7,36 @@
 struct conv_params {
     struct scree_conv_shape shape;
     struct scree_conv_quant quant;
+    struct scree_conv_hybrid hybrid;
+    struct scree_matrix_scratch scratch;
     float min_f32, max_f32;
+    bool is_hybrid, asymmetric;
+};
+
+/* What the threads of a run share. */
+struct conv_run {
+    const struct scree_call *call;
+    const struct conv_params *params;
+    const void *in, *weights, *bias;
+    void *out;
+    struct scree_conv_hybrid hybrid;
 };
 
 static int check_shapes(const struct scree_call *call, struct scree_error *err)
 {
     const struct scree_shape *in = &call->inputs[0]->shape, *filter = &call->inputs[1]->shape;
-    const struct scree_operand *bias = scree_call_input(call, 2);
 
     if (in->rank != 4 || filter->rank != 4)
         return scree_fail(err, EBADMSG, "input of rank %d and filter of rank %d, 4 are wanted",
                           in->rank, filter->rank);
-    if (filter->dims[3] < 1 || in->dims[3] % filter->dims[3] != 0)
+    if (in->dims[3] < 1 || filter->dims[3] < 1 || in->dims[3] % filter->dims[3] != 0)
         return scree_fail(err, EBADMSG, "input has %d channels, filter %d", in->dims[3],
                           filter->dims[3]);
-    if (in->dims[3] == 0 || filter->dims[0] % (in->dims[3] / filter->dims[3]) != 0)
+    if (filter->dims[0] % (in->dims[3] / filter->dims[3]) != 0)
         return scree_fail(err, EBADMSG, "%d output channels do not divide into %d groups",
                           filter->dims[0], in->dims[3] / filter->dims[3]);
-    if (bias && bias->n_elements != (size_t)filter->dims[0])
-        return scree_fail(err, EBADMSG, "%zu biases for %d output channels", bias->n_elements,
-                          filter->dims[0]);
-    return 0;
+    return scree_matrix_check_bias(call, filter->dims[0],
+                                   call->node->options.conv2d.quantized_bias_type, err);
 }
 
 static int compute_shape(struct scree_call *call, struct scree_conv_shape *s,
@@ -35,15 +44,8 @@ static int compute_shape(struct scree_call *call, struct scree_conv_shape *s,
 {
     const struct scree_conv2d_options *options = &call->node->options.conv2d;
     const struct scree_shape *in = &call->inputs[0]->shape, *filter = &call->inputs[1]->shape;
-    struct scree_window h = {in->dims[1], filter->dims[1], options->stride_h, options->dilation_h};
-    struct scree_window w = {in->dims[2], filter->dims[2], options->stride_w, options->dilation_w};
-    struct scree_shape out = {.rank = 4};
-    int rc = scree_window_compute(options->padding, &h, err);
+    int rc;
 
-    if (rc >= 0)
-        rc = scree_window_compute(options->padding, &w, err);
-    if (rc < 0)
-        return rc;
     *s = (struct scree_conv_shape){
         .n = in->dims[0],
         .in_h = in->dims[1],
@@ -52,63 +54,51 @@ static int compute_shape(struct scree_call *call, struct scree_conv_shape *s,
         .filter_h = filter->dims[1],
         .filter_w = filter->dims[2],
         .filter_c = filter->dims[3],
-        .out_h = h.out,
-        .out_w = w.out,
         .out_c = filter->dims[0],
         .stride_h = options->stride_h,
         .stride_w = options->stride_w,
         .dilation_h = options->dilation_h,
         .dilation_w = options->dilation_w,
-        .pad_top = h.pad,
-        .pad_left = w.pad,
         .n_groups = in->dims[3] / filter->dims[3],
     };
-    out.dims[0] = s->n;
-    out.dims[1] = s->out_h;
-    out.dims[2] = s->out_w;
-    out.dims[3] = s->out_c;
-    return scree_call_set_shape(call, 0, &out, err);
-}
-
-/* TFLite multiplies the scales of uint8 models as floats, all others as doubles. */
-static double real_multiplier(const struct scree_operand *input, const struct scree_operand *filter,
-                              const struct scree_operand *output, uint32_t channel)
-{
-    float in = input->quant->scale[0], weight = filter->quant->scale[channel];
-    double product = input->type == SCREE_TYPE_UINT8 ? (double)(in * weight)
-                                                     : (double)in * (double)weight;
-
-    return product / (double)output->quant->scale[0];
-}
-
-int scree_conv_quantize(struct scree_call *call, enum scree_activation activation, int32_t out_c,
-                        struct scree_conv_quant *quant, struct scree_error *err)
-{
-    const struct scree_operand *input = call->inputs[0], *filter = call->inputs[1];
-    const struct scree_operand *output = call->outputs[0];
-    uint32_t n = filter->quant->n;
-    struct scree_multiplier *multipliers;
-    int rc = scree_quant_check(input, "input", err);
-
+    rc = scree_matrix_set_window(call, options->padding, s, err);
     if (rc >= 0)
-        rc = scree_quant_check(output, "output", err);
-    if (rc < 0)
-        return rc;
-    scree_activation_range_quantized(activation, output, &quant->min, &quant->max);
-    if (n != 1 && (n != (uint32_t)out_c || filter->type == SCREE_TYPE_UINT8))
-        return scree_fail(err, EBADMSG, "%u filter scales for %d output channels", n, out_c);
-    multipliers = scree_arena_new(call->arena, struct scree_multiplier, n);
-    if (!multipliers)
-        return scree_fail_memory(err, n * sizeof *multipliers);
-    for (uint32_t i = 0; rc >= 0 && i < n; i++)
-        rc =
-            scree_multiplier_check(real_multiplier(input, filter, output, i), &multipliers[i], err);
-    quant->input_zp = input->quant->zero_point[0];
-    quant->filter_zp = filter->type == SCREE_TYPE_UINT8 ? filter->quant->zero_point[0] : 0;
-    quant->output_zp = output->quant->zero_point[0];
-    quant->multipliers = multipliers;
-    quant->multiplier_stride = n > 1;
+        call->macs = call->outputs[0]->n_elements * (size_t)s->filter_h * (size_t)s->filter_w *
+                     (size_t)s->filter_c;
     return rc;
+}
+
+static int check_symmetric_weights(const struct scree_quant *quant, struct scree_error *err)
+{
+    for (uint32_t i = 0; i < quant->n; i++)
+        if (quant->zero_point[i] != 0)
+            return scree_fail(err, EBADMSG, "weights with zero point %d", quant->zero_point[i]);
+    return 0;
+}
+
+/* TFLite takes per-channel arithmetic only where scales differ, or for groups, which its other
+ * kernel lacks. uint8 weights of old hybrid models hold signed bytes, always with one scale. */
+static bool hybrid_per_channel(const struct scree_operand *weights, int32_t n_groups)
+{
+    if (n_groups != 1)
+        return true;
+    for (uint32_t i = 1; i < weights->quant->n; i++)
+        if (weights->quant->scale[i] != weights->quant->scale[0])
+            return weights->type != SCREE_TYPE_UINT8;
+    return false;
+}
+
+static int prepare_hybrid(struct scree_call *call, struct conv_params *params,
+                          struct scree_error *err)
+{
+    int rc;
+
+    params->is_hybrid = true;
+    params->asymmetric = hybrid_per_channel(call->inputs[1], params->shape.n_groups);
+    params->hybrid.filter_first = params->asymmetric;
+    rc = scree_matrix_hybrid(call, call->node->options.conv2d.activation, params->shape.out_c,
+                             params->asymmetric, &params->hybrid, err);
+    return rc < 0 ? rc : scree_matrix_plan_scratch(call, params->shape.n, &params->scratch, err);
 }
 
 int scree_conv2d_prepare(struct scree_call *call, struct scree_error *err)
@@ -125,38 +115,55 @@ int scree_conv2d_prepare(struct scree_call *call, struct scree_error *err)
     rc = compute_shape(call, &params->shape, err);
     if (rc < 0)
         return rc;
-    call->macs = call->outputs[0]->n_elements * (size_t)params->shape.filter_h *
-                 (size_t)params->shape.filter_w * (size_t)params->shape.filter_c;
-    if (call->inputs[0]->type == SCREE_TYPE_FLOAT32) {
-        call->thread_scratch_bytes = scree_conv_patch_bytes(&params->shape, sizeof(float));
-        scree_activation_range_f32(activation, &params->min_f32, &params->max_f32);
+    if (scree_matrix_is_hybrid(call))
+        return prepare_hybrid(call, params, err);
+    scree_activation_range_f32(activation, &params->min_f32, &params->max_f32);
+    if (call->inputs[0]->type == SCREE_TYPE_FLOAT32)
         return 0;
-    }
-    call->thread_scratch_bytes = scree_conv_patch_bytes(&params->shape, sizeof(int16_t));
-    return scree_conv_quantize(call, activation, params->shape.out_c, &params->quant, err);
+    if (call->inputs[0]->type != SCREE_TYPE_UINT8)
+        rc = check_symmetric_weights(call->inputs[1]->quant, err);
+    if (rc >= 0)
+        rc = scree_matrix_quantize(call, activation, params->shape.out_c, &params->quant, err);
+    if (rc >= 0)
+        rc = scree_matrix_set_multipliers(call, &params->quant, err);
+    return rc < 0 ? rc : scree_matrix_plan_scratch(call, 0, &params->scratch, err);
 }
 
-/* Threads share the rows of the output. */
-static void conv_row(void *arg, size_t row, int thread)
+static bool sums_wrap_at_32(const struct scree_call *call)
 {
-    const struct scree_call *call = arg;
-    const struct conv_params *params = call->params;
-    const struct scree_operand *bias = scree_call_input(call, 2);
-    const void *in = call->inputs[0]->data, *filter = call->inputs[1]->data;
-    void *patch = scree_call_thread_scratch(call, thread);
+    return call->node->options.conv2d.quantized_bias_type == SCREE_TYPE_INT32;
+}
 
-    switch (call->inputs[0]->type) {
+static void conv_tile(void *arg, size_t tile, int thread)
+{
+    const struct conv_run *run = arg;
+    const struct conv_params *params = run->params;
+
+    (void)thread;
+    switch (run->call->inputs[0]->type) {
     case SCREE_TYPE_UINT8:
-        scree_conv_u8(&params->shape, &params->quant, in, filter, bias ? bias->data : NULL,
-                      call->outputs[0]->data, patch, row, 1);
+        scree_conv_u8(&params->shape, &params->quant, run->in, run->weights, run->bias, run->out,
+                      tile);
         break;
     case SCREE_TYPE_INT8:
-        scree_conv_s8(&params->shape, &params->quant, in, filter, bias ? bias->data : NULL,
-                      call->outputs[0]->data, patch, row, 1);
+        scree_conv_s8(&params->shape, &params->quant, run->in, run->weights, run->bias, run->out,
+                      tile);
+        break;
+    case SCREE_TYPE_INT16:
+        if (sums_wrap_at_32(run->call))
+            scree_conv_s16_bias32(&params->shape, &params->quant, run->in, run->weights, run->bias,
+                                  run->out, tile);
+        else
+            scree_conv_s16(&params->shape, &params->quant, run->in, run->weights, run->bias,
+                           run->out, tile);
         break;
     default:
-        scree_conv_f32(&params->shape, params->min_f32, params->max_f32, in, filter,
-                       bias ? bias->data : NULL, call->outputs[0]->data, patch, row, 1);
+        if (params->is_hybrid)
+            scree_conv_hybrid(&params->shape, &run->hybrid, run->in, run->weights, run->bias,
+                              run->out, tile);
+        else
+            scree_conv_f32(&params->shape, params->min_f32, params->max_f32, run->in, run->weights,
+                           run->bias, run->out, tile);
         break;
     }
 }
@@ -164,9 +171,20 @@ static void conv_row(void *arg, size_t row, int thread)
 int scree_conv2d_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct conv_params *params = call->params;
-    size_t n_rows = (size_t)params->shape.n * (size_t)params->shape.out_h;
+    struct conv_run run = {
+        .call = call,
+        .params = params,
+        .in = call->inputs[0]->data,
+        .weights = scree_matrix_weights(call, &params->scratch),
+        .bias = scree_matrix_bias(call),
+        .out = call->outputs[0]->data,
+        .hybrid = params->hybrid,
+    };
 
     (void)err;
-    scree_pool_run(call->pool, n_rows, conv_row, (void *)(uintptr_t)call);
+    if (params->is_hybrid)
+        run.in = scree_matrix_quantize_input(call, &params->scratch, params->shape.n,
+                                             params->asymmetric, &run.hybrid);
+    scree_pool_run(call->pool, scree_conv_tiles(&params->shape), conv_tile, &run);
     return 0;
 }

@@ -55,6 +55,12 @@ def hybrid_quant(draw, channels, axis=0, per_channel=None):
     return Quant(scales, [0] * len(scales), axis)
 
 
+def hybrid_weights(draw, shape, quant):
+    """Constant int8 weights for float activations. Never -128: LiteRT's kernel for x86 negates it
+    in 8 bits, so that it comes out as -128 again, and other machines' kernels do not."""
+    return draw.const("i8", shape, quant, -127, 127)
+
+
 def window(draw, out_h, out_w, *, dilate=True, largest=4):
     """Sizes of a window that slides to out_h x out_w places: (in_h, in_w, kh, kw, options)."""
     padding = draw.pick("SAME", "VALID")

@@ -22,8 +22,7 @@ void fbw_put(struct fbw *fbw, const void *bytes, size_t n)
 
 static void set_number(uint8_t *to, uint64_t value, size_t n_bytes)
 {
-    for (size_t i = 0; i < n_bytes; i++)
-        to[i] = (uint8_t)(value >> (8 * i));
+    memcpy(to, &value, n_bytes);
 }
 
 void fbw_number(struct fbw *fbw, uint64_t value, size_t n_bytes)

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdbool.h>
 
-#include "base/checked.h"
 #include "kernels/c/rows.h"
 #include "kernels/fixed_math.h"
 #include "kernels/half.h"
@@ -111,12 +110,14 @@ static inline int32_t quotient_i32(int32_t x, int32_t y)
 ROWS(div_f32, float, clamp_f32(x / y, p))
 ROWS(div_i32, int32_t, clamp_i32(U32(quotient_i32(x, y)), p))
 
-/* x / 2^exponent for any exponent: 0 is what a shift by more than 31 leaves. */
-static inline int32_t shift_right(int32_t x, int exponent)
+/* round(x / 2^exponent). TFLite divides so by exponents beyond [0, 31] too, where C++ has no
+ * answer; its results are those of x86, whose shifts count modulo 64 and modulo 32. */
+static inline int32_t rounding_shift_x86(int32_t x, int exponent)
 {
-    if (exponent < 0)
-        return (int32_t)(U32(x) << scree_min_i32(-exponent, 31));
-    return exponent > 31 ? 0 : scree_rounding_shift(x, exponent);
+    int32_t mask = (int32_t)(((uint64_t)1 << (exponent & 63)) - 1);
+    int32_t threshold = (mask >> 1) + (x < 0);
+
+    return (x >> (exponent & 31)) + ((x & mask) > threshold);
 }
 
 /* The quotient by way of the denominator's fixed-point reciprocal. */
@@ -133,8 +134,8 @@ static inline int32_t div_quantized(int32_t x, int32_t y, const struct scree_bin
     inverse = scree_fixed_reciprocal(denominator, 31, &bits);
     headroom = numerator ? __builtin_clrsb(numerator) : 31;
     quotient = scree_mul_high((int32_t)(U32(numerator) << headroom), inverse);
-    scaled = shift_right(scree_mul_high(quotient, p->out_multiplier.q),
-                         bits + headroom - p->out_multiplier.shift);
+    scaled = rounding_shift_x86(scree_mul_high(quotient, p->out_multiplier.q),
+                                bits + headroom - p->out_multiplier.shift);
     return clamp_i32(U32(scaled) + U32(p->out_zero_point), p);
 }
 

@@ -1,141 +1,423 @@
-/* One output pixel at a time: the input under it is gathered into a patch (zeros where it hangs
- * over the edge), ordered like a filter, so that each output channel is one dot product of two
- * contiguous rows. */
+/* A few output pixels at a time: the input under them is gathered into patches (zeros where it
+ * hangs over the edge), ordered like a filter, in pieces that fit a stack frame. Each output
+ * channel is then a sum of products of two contiguous rows, for which kernels/product.h is.
+ *
+ * uint8 is int8 with another zero point: byte ^ 0x80, zero point - 128. */
 #include "kernels/conv.h"
 
+#include <math.h>
 #include <string.h>
 
-size_t scree_conv_patch_bytes(const struct scree_conv_shape *shape, size_t element_bytes)
+#include "kernels/product.h"
+
+/* One tile: row oy of image n, channels [o, o + n_o) of one group. */
+struct tile {
+    int32_t n, oy;
+    int32_t group;
+    int32_t o, n_o;
+};
+
+/* What is multiplied, in bytes or in 16-bit numbers. */
+struct source {
+    const void *in;
+    const uint8_t *filter;
+    bool is_s16;
+    uint8_t flip;      /* 0x80: in and filter are uint8 */
+    int32_t input_zp;  /* after the flip */
+    int32_t filter_zp; /* after the flip */
+};
+
+/* Sums of products; 64 bits hold them all: fewer than 2^31 products of at most 2^24. */
+struct sums {
+    int64_t sum[SCREE_PRODUCT_ROWS][SCREE_PRODUCT_CHANNELS];
+};
+
+static int32_t smaller(int32_t a, int32_t b)
 {
-    return (size_t)shape->filter_h * (size_t)shape->filter_w * (size_t)shape->in_c * element_bytes;
+    return a < b ? a : b;
 }
 
-/* Where the patch of group g starts, and how long it is: patches are ordered [group][ky][kx][i]. */
-static size_t patch_length(const struct scree_conv_shape *shape)
+static size_t group_blocks(const struct scree_conv_shape *s)
 {
-    return (size_t)shape->filter_h * (size_t)shape->filter_w * (size_t)shape->filter_c;
+    size_t group_out = (size_t)(s->out_c / s->n_groups);
+
+    return (group_out + SCREE_PRODUCT_CHANNELS - 1) / SCREE_PRODUCT_CHANNELS;
 }
 
-/* The first input coordinate under an output coordinate; 64 bits, for strides come from files. */
-static int64_t window_start(int32_t out, int32_t stride, int32_t pad)
+size_t scree_conv_tiles(const struct scree_conv_shape *s)
 {
-    return (int64_t)out * stride - pad;
+    if (s->out_w == 0)
+        return 0;
+    return (size_t)s->n * (size_t)s->out_h * (size_t)s->n_groups * group_blocks(s);
 }
 
-#define DEFINE_GATHER(name, in_type, patch_type)                                          \
-    static void name(const struct scree_conv_shape *s, const in_type *in, patch_type zp,  \
-                     int32_t n, int32_t oy, int32_t ox, patch_type *patch)                \
-    {                                                                                     \
-        int64_t top = window_start(oy, s->stride_h, s->pad_top);                          \
-        int64_t left = window_start(ox, s->stride_w, s->pad_left);                        \
-                                                                                          \
-        for (int32_t g = 0; g < s->n_groups; g++)                                         \
-            for (int32_t ky = 0; ky < s->filter_h; ky++)                                  \
-                for (int32_t kx = 0; kx < s->filter_w; kx++, patch += s->filter_c) {      \
-                    int64_t y = top + (int64_t)ky * s->dilation_h;                        \
-                    int64_t x = left + (int64_t)kx * s->dilation_w;                       \
-                    const in_type *from;                                                  \
-                                                                                          \
-                    if (y < 0 || y >= s->in_h || x < 0 || x >= s->in_w) {                 \
-                        memset(patch, 0, (size_t)s->filter_c * sizeof *patch);            \
-                        continue;                                                         \
-                    }                                                                     \
-                    from = in +                                                           \
-                           (((size_t)n * (size_t)s->in_h + (size_t)y) * (size_t)s->in_w + \
-                            (size_t)x) *                                                  \
-                               (size_t)s->in_c +                                          \
-                           (size_t)g * (size_t)s->filter_c;                               \
-                    for (int32_t i = 0; i < s->filter_c; i++)                             \
-                        patch[i] = (patch_type)(from[i] - zp);                            \
-                }                                                                         \
-    }
-
-DEFINE_GATHER(gather_u8, uint8_t, int16_t)
-DEFINE_GATHER(gather_s8, int8_t, int16_t)
-
-static int32_t requantize(uint32_t acc, const struct scree_conv_quant *quant, int32_t o)
+static struct tile find_tile(const struct scree_conv_shape *s, size_t index)
 {
-    struct scree_multiplier m = quant->multipliers[(size_t)o * (size_t)quant->multiplier_stride];
-    int64_t value = (int64_t)scree_multiply((int32_t)acc, m) + quant->output_zp;
-
-    return (int32_t)(value < quant->min ? quant->min : value > quant->max ? quant->max : value);
-}
-
-/* One group's patch of n numbers with n_out filters of n numbers each. Products of 9-bit numbers
- * are exact; sums wrap like TFLite's int32 accumulator, but without undefined behaviour. */
-#define DEFINE_CHANNELS(name, type)                                                                \
-    static void name(const struct scree_conv_quant *quant, const int16_t *patch, size_t n,         \
-                     const type *filter, const int32_t *bias, int32_t o, int32_t n_out, type *out) \
-    {                                                                                              \
-        int16_t filter_zp = (int16_t)quant->filter_zp;                                             \
-                                                                                                   \
-        for (int32_t end = o + n_out; o < end; o++) {                                              \
-            const type *row = filter + (size_t)o * n;                                              \
-            uint32_t acc = bias ? (uint32_t)bias[o] : 0;                                           \
-                                                                                                   \
-            for (size_t k = 0; k < n; k++)                                                         \
-                acc += (uint32_t)(patch[k] * (int16_t)(row[k] - filter_zp));                       \
-            out[o] = (type)requantize(acc, quant, o);                                              \
-        }                                                                                          \
-    }
-
-DEFINE_CHANNELS(channels_u8, uint8_t)
-DEFINE_CHANNELS(channels_s8, int8_t)
-
-#define DEFINE_CONV(name, gather, channels, type)                                                 \
-    void name(const struct scree_conv_shape *s, const struct scree_conv_quant *quant,             \
-              const type *in, const type *filter, const int32_t *bias, type *out, int16_t *patch, \
-              size_t row, size_t n_rows)                                                          \
-    {                                                                                             \
-        size_t n = patch_length(s);                                                               \
-        int32_t group_out = s->out_c / s->n_groups;                                               \
-                                                                                                  \
-        for (size_t end = row + n_rows; row < end; row++)                                         \
-            for (int32_t ox = 0; ox < s->out_w; ox++) {                                           \
-                type *to = out + (row * (size_t)s->out_w + (size_t)ox) * (size_t)s->out_c;        \
-                                                                                                  \
-                gather(s, in, (int16_t)quant->input_zp, (int32_t)(row / (size_t)s->out_h),        \
-                       (int32_t)(row % (size_t)s->out_h), ox, patch);                             \
-                for (int32_t g = 0; g < s->n_groups; g++)                                         \
-                    channels(quant, patch + (size_t)g * n, n, filter, bias, g * group_out,        \
-                             group_out, to);                                                      \
-            }                                                                                     \
-    }
-
-DEFINE_CONV(scree_conv_u8, gather_u8, channels_u8, uint8_t)
-DEFINE_CONV(scree_conv_s8, gather_s8, channels_s8, int8_t)
-
-DEFINE_GATHER(gather_f32, float, float)
-
-static void channels_f32(const float *patch, size_t n, const float *filter, const float *bias,
-                         int32_t o, int32_t n_out, float min, float max, float *out)
-{
-    for (int32_t end = o + n_out; o < end; o++) {
-        const float *row = filter + (size_t)o * n;
-        float sum = 0;
-
-        for (size_t k = 0; k < n; k++)
-            sum += patch[k] * row[k];
-        sum += bias ? bias[o] : 0;
-        out[o] = sum < min ? min : sum > max ? max : sum;
-    }
-}
-
-void scree_conv_f32(const struct scree_conv_shape *s, float min, float max, const float *in,
-                    const float *filter, const float *bias, float *out, float *patch, size_t row,
-                    size_t n_rows)
-{
-    size_t n = patch_length(s);
+    size_t blocks = group_blocks(s), groups = (size_t)s->n_groups;
     int32_t group_out = s->out_c / s->n_groups;
+    int32_t begin = (int32_t)(index % blocks) * SCREE_PRODUCT_CHANNELS;
+    size_t row = index / blocks / groups;
+    struct tile tile = {
+        .n = (int32_t)(row / (size_t)s->out_h),
+        .oy = (int32_t)(row % (size_t)s->out_h),
+        .group = (int32_t)(index / blocks % groups),
+        .n_o = smaller(group_out - begin, SCREE_PRODUCT_CHANNELS),
+    };
 
-    for (size_t end = row + n_rows; row < end; row++)
-        for (int32_t ox = 0; ox < s->out_w; ox++) {
-            float *to = out + (row * (size_t)s->out_w + (size_t)ox) * (size_t)s->out_c;
+    tile.o = tile.group * group_out + begin;
+    return tile;
+}
 
-            gather_f32(s, in, 0, (int32_t)(row / (size_t)s->out_h),
-                       (int32_t)(row % (size_t)s->out_h), ox, patch);
-            for (int32_t g = 0; g < s->n_groups; g++)
-                channels_f32(patch + (size_t)g * n, n, filter, bias, g * group_out, group_out, min,
-                             max, to);
+/* The number of the tile's first output at column ox. */
+static size_t output_offset(const struct scree_conv_shape *s, const struct tile *tile, int32_t ox)
+{
+    size_t row = (size_t)tile->n * (size_t)s->out_h + (size_t)tile->oy;
+
+    return (row * (size_t)s->out_w + (size_t)ox) * (size_t)s->out_c + (size_t)tile->o;
+}
+
+/* The elements of one filter. */
+static size_t patch_length(const struct scree_conv_shape *s)
+{
+    return (size_t)s->filter_h * (size_t)s->filter_w * (size_t)s->filter_c;
+}
+
+/* A run of a patch that is contiguous in the input too: one pixel of the filter, or a part of it.
+ */
+struct run {
+    ptrdiff_t from; /* in elements of the input; -1: outside, all zeros */
+    size_t n;
+};
+
+/* The run at element k of the patch under column ox, at most `limit` elements long. */
+static struct run find_run(const struct scree_conv_shape *s, const struct tile *tile, int32_t ox,
+                           size_t k, size_t limit)
+{
+    size_t channels = (size_t)s->filter_c, tap = k / channels, c = k % channels;
+    int64_t ky = (int64_t)(tap / (size_t)s->filter_w), kx = (int64_t)(tap % (size_t)s->filter_w);
+    int64_t y = (int64_t)tile->oy * s->stride_h - s->pad_top + ky * s->dilation_h;
+    int64_t x = (int64_t)ox * s->stride_w - s->pad_left + kx * s->dilation_w;
+    struct run run = {scree_conv_offset(s, tile->n, y, x), channels - c};
+
+    if (run.from >= 0)
+        run.from += (ptrdiff_t)tile->group * s->filter_c + (ptrdiff_t)c;
+    run.n = run.n < limit ? run.n : limit;
+    return run;
+}
+
+static void widen_bytes(int16_t *to, const uint8_t *from, size_t n, uint8_t flip, int16_t zp)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (int16_t)((int8_t)(from[i] ^ flip) - zp);
+}
+
+/* Elements [k, k + n) of the patch under column ox. */
+static void gather(const struct scree_conv_shape *s, const struct source *source,
+                   const struct tile *tile, int32_t ox, size_t k, size_t n, int16_t *to)
+{
+    for (size_t end = k + n; k < end;) {
+        struct run run = find_run(s, tile, ox, k, end - k);
+
+        if (run.from < 0)
+            memset(to, 0, run.n * sizeof *to);
+        else if (source->is_s16)
+            memcpy(to, (const int16_t *)source->in + run.from, run.n * sizeof *to);
+        else
+            widen_bytes(to, (const uint8_t *)source->in + run.from, run.n, source->flip,
+                        (int16_t)source->input_zp);
+        to += run.n;
+        k += run.n;
+    }
+}
+
+/* Adds the products of one piece of the patches, and takes the filter's zero point off. */
+static void add_piece(struct sums *sums, const struct source *source, const struct tile *tile,
+                      const struct scree_product_rows *rows, int32_t n_rows, const uint8_t *filter,
+                      size_t stride, size_t depth)
+{
+    struct scree_product_sums piece;
+
+    scree_product_s32(&piece, rows, n_rows, filter, stride, tile->n_o, depth, source->flip);
+    for (int32_t p = 0; p < n_rows; p++) {
+        int64_t excess = 0;
+
+        if (source->filter_zp != 0)
+            excess = (int64_t)scree_sum_s16(rows->x[p], depth) * source->filter_zp;
+        for (int32_t j = 0; j < tile->n_o; j++)
+            sums->sum[p][j] += piece.sum[p][j] - excess;
+    }
+}
+
+/* The sums for pixels [ox, ox + n_rows) of the tile. */
+static void sum_pixels(struct sums *sums, const struct scree_conv_shape *s,
+                       const struct source *source, const struct tile *tile, int32_t ox,
+                       int32_t n_rows)
+{
+    struct scree_product_rows rows;
+    size_t length = patch_length(s);
+    size_t limit = source->is_s16 ? SCREE_PRODUCT_DEPTH_S16 : SCREE_PRODUCT_DEPTH;
+
+    memset(sums, 0, sizeof *sums);
+    for (size_t k = 0; k < length; k += limit) {
+        size_t depth = length - k < limit ? length - k : limit;
+
+        for (int32_t p = 0; p < n_rows; p++)
+            gather(s, source, tile, ox + p, k, depth, rows.x[p]);
+        add_piece(sums, source, tile, &rows, n_rows, source->filter + (size_t)tile->o * length + k,
+                  length, depth);
+    }
+}
+
+static int32_t clamp(int64_t value, int32_t min, int32_t max)
+{
+    return (int32_t)(value < min ? min : value > max ? max : value);
+}
+
+/* Rounded half away from zero; what leaves 32 bits saturates (it is undefined in TFLite). */
+static int32_t multiply_factor(const struct scree_conv_quant *quant, double acc, int32_t o)
+{
+    double value = round(acc * quant->factors[(size_t)o * (size_t)quant->multiplier_stride]);
+
+    return value >= INT32_MAX ? INT32_MAX : value <= INT32_MIN ? INT32_MIN : (int32_t)value;
+}
+
+int32_t scree_conv_requantize(const struct scree_conv_quant *quant, uint32_t acc, int32_t o)
+{
+    int32_t value =
+        quant->factors
+            ? multiply_factor(quant, (int32_t)acc, o)
+            : scree_multiply((int32_t)acc,
+                             quant->multipliers[(size_t)o * (size_t)quant->multiplier_stride]);
+
+    return clamp((int64_t)value + quant->output_zp, quant->min, quant->max);
+}
+
+int32_t scree_conv_requantize_i64(const struct scree_conv_quant *quant, int64_t acc, int32_t o)
+{
+    int32_t value =
+        quant->factors ? multiply_factor(quant, (double)acc, o)
+                       : scree_multiply_i64(
+                             acc, quant->multipliers[(size_t)o * (size_t)quant->multiplier_stride]);
+
+    return clamp((int64_t)value + quant->output_zp, quant->min, quant->max);
+}
+
+/* Where a tile's sums of 32 bits go: exactly one of out8 and out16 is not NULL. */
+struct target {
+    const struct scree_conv_quant *quant;
+    const int32_t *bias;
+    uint8_t *out8;
+    int16_t *out16;
+};
+
+static void store_row(const struct target *target, const struct tile *tile, const int64_t *sum,
+                      size_t to)
+{
+    for (int32_t j = 0; j < tile->n_o; j++) {
+        int32_t o = tile->o + j;
+        uint32_t acc = (uint32_t)sum[j] + (target->bias ? (uint32_t)target->bias[o] : 0);
+        int32_t value = scree_conv_requantize(target->quant, acc, o);
+
+        if (target->out8)
+            target->out8[to + (size_t)j] = (uint8_t)value;
+        else
+            target->out16[to + (size_t)j] = (int16_t)value;
+    }
+}
+
+static void conv_32(const struct scree_conv_shape *s, const struct source *source,
+                    const struct target *target, size_t index)
+{
+    struct tile tile = find_tile(s, index);
+    struct sums sums;
+
+    for (int32_t ox = 0; ox < s->out_w; ox += SCREE_PRODUCT_ROWS) {
+        int32_t n = smaller(s->out_w - ox, SCREE_PRODUCT_ROWS);
+
+        sum_pixels(&sums, s, source, &tile, ox, n);
+        for (int32_t p = 0; p < n; p++)
+            store_row(target, &tile, sums.sum[p], output_offset(s, &tile, ox + p));
+    }
+}
+
+static struct source source_u8(const struct scree_conv_quant *quant, const uint8_t *in,
+                               const uint8_t *filter)
+{
+    return (struct source){.in = in,
+                           .filter = filter,
+                           .flip = 0x80,
+                           .input_zp = quant->input_zp - 128,
+                           .filter_zp = quant->filter_zp - 128};
+}
+
+void scree_conv_u8(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                   const uint8_t *in, const uint8_t *filter, const int32_t *bias, uint8_t *out,
+                   size_t tile)
+{
+    struct source source = source_u8(quant, in, filter);
+    struct target target = {.quant = quant, .bias = bias, .out8 = out};
+
+    conv_32(shape, &source, &target, tile);
+}
+
+void scree_conv_u8_s16(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                       const uint8_t *in, const uint8_t *filter, const int32_t *bias, int16_t *out,
+                       size_t tile)
+{
+    struct source source = source_u8(quant, in, filter);
+    struct target target = {.quant = quant, .bias = bias, .out16 = out};
+
+    conv_32(shape, &source, &target, tile);
+}
+
+void scree_conv_s8(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                   const int8_t *in, const int8_t *filter, const int32_t *bias, int8_t *out,
+                   size_t tile)
+{
+    struct source source = {.in = in,
+                            .filter = (const uint8_t *)filter,
+                            .input_zp = quant->input_zp,
+                            .filter_zp = quant->filter_zp};
+    struct target target = {.quant = quant, .bias = bias, .out8 = (uint8_t *)out};
+
+    conv_32(shape, &source, &target, tile);
+}
+
+void scree_conv_s16_bias32(const struct scree_conv_shape *shape,
+                           const struct scree_conv_quant *quant, const int16_t *in,
+                           const int8_t *filter, const int32_t *bias, int16_t *out, size_t tile)
+{
+    struct source source = {
+        .in = in, .filter = (const uint8_t *)filter, .is_s16 = true, .filter_zp = quant->filter_zp};
+    struct target target = {.quant = quant, .bias = bias, .out16 = out};
+
+    conv_32(shape, &source, &target, tile);
+}
+
+void scree_conv_s16(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                    const int16_t *in, const int8_t *filter, const int64_t *bias, int16_t *out,
+                    size_t tile)
+{
+    struct source source = {
+        .in = in, .filter = (const uint8_t *)filter, .is_s16 = true, .filter_zp = quant->filter_zp};
+    struct tile at = find_tile(shape, tile);
+    struct sums sums;
+
+    for (int32_t ox = 0; ox < shape->out_w; ox += SCREE_PRODUCT_ROWS) {
+        int32_t n = smaller(shape->out_w - ox, SCREE_PRODUCT_ROWS);
+
+        sum_pixels(&sums, shape, &source, &at, ox, n);
+        for (int32_t p = 0; p < n; p++) {
+            int16_t *to = out + output_offset(shape, &at, ox + p);
+
+            for (int32_t j = 0; j < at.n_o; j++) {
+                uint64_t acc = (uint64_t)sums.sum[p][j] + (bias ? (uint64_t)bias[at.o + j] : 0);
+
+                to[j] = (int16_t)scree_conv_requantize_i64(quant, (int64_t)acc, at.o + j);
+            }
         }
+    }
+}
+
+static float clamp_f32(float value, float min, float max)
+{
+    value = value < min ? min : value;
+    return max < value ? max : value;
+}
+
+float scree_conv_rescale(const struct scree_conv_hybrid *hybrid, int32_t acc, const float *bias,
+                         int32_t n, int32_t o)
+{
+    float filter_scale = hybrid->filter_scales[(size_t)o * (size_t)hybrid->filter_scale_stride];
+    float input_scale = hybrid->input_scales[n];
+    float value;
+
+    if (hybrid->filter_first)
+        value = (float)acc * filter_scale * input_scale;
+    else
+        value = (float)acc * (filter_scale * input_scale);
+    if (bias)
+        value += bias[o];
+    return clamp_f32(value, hybrid->min, hybrid->max);
+}
+
+void scree_conv_hybrid(const struct scree_conv_shape *shape, const struct scree_conv_hybrid *hybrid,
+                       const int8_t *in, const int8_t *filter, const float *bias, float *out,
+                       size_t tile)
+{
+    struct tile at = find_tile(shape, tile);
+    struct source source = {.in = in,
+                            .filter = (const uint8_t *)filter,
+                            .input_zp = hybrid->input_zps ? hybrid->input_zps[at.n] : 0};
+    struct sums sums;
+
+    for (int32_t ox = 0; ox < shape->out_w; ox += SCREE_PRODUCT_ROWS) {
+        int32_t n = smaller(shape->out_w - ox, SCREE_PRODUCT_ROWS);
+
+        sum_pixels(&sums, shape, &source, &at, ox, n);
+        for (int32_t p = 0; p < n; p++) {
+            float *to = out + output_offset(shape, &at, ox + p);
+
+            for (int32_t j = 0; j < at.n_o; j++)
+                to[j] = scree_conv_rescale(hybrid, (int32_t)(uint32_t)sums.sum[p][j], bias, at.n,
+                                           at.o + j);
+        }
+    }
+}
+
+/* Elements [k, k + n) of the patch under column ox, into one lane. */
+static void gather_f32(const struct scree_conv_shape *s, const float *in, const struct tile *tile,
+                       int32_t ox, size_t k, size_t n, struct scree_product_lanes *lanes,
+                       int32_t lane)
+{
+    size_t to = 0;
+
+    for (size_t end = k + n; k < end;) {
+        struct run run = find_run(s, tile, ox, k, end - k);
+
+        for (size_t i = 0; i < run.n; i++)
+            lanes->x[to + i][lane] = run.from < 0 ? 0 : in[(size_t)run.from + i];
+        to += run.n;
+        k += run.n;
+    }
+}
+
+/* The sums for pixels [ox, ox + n_lanes) of the tile. */
+static void sum_pixels_f32(struct scree_product_sums_f32 *sums, const struct scree_conv_shape *s,
+                           const float *in, const float *filter, const struct tile *tile,
+                           int32_t ox, int32_t n_lanes)
+{
+    struct scree_product_lanes lanes;
+    size_t length = patch_length(s);
+
+    memset(sums, 0, sizeof *sums);
+    if (n_lanes < SCREE_PRODUCT_LANES)
+        memset(&lanes, 0, sizeof lanes);
+    for (size_t k = 0; k < length; k += SCREE_PRODUCT_DEPTH_F32) {
+        size_t depth = length - k < SCREE_PRODUCT_DEPTH_F32 ? length - k : SCREE_PRODUCT_DEPTH_F32;
+
+        for (int32_t p = 0; p < n_lanes; p++)
+            gather_f32(s, in, tile, ox + p, k, depth, &lanes, p);
+        scree_product_f32(sums, &lanes, filter + (size_t)tile->o * length + k, length, tile->n_o,
+                          depth);
+    }
+}
+
+void scree_conv_f32(const struct scree_conv_shape *shape, float min, float max, const float *in,
+                    const float *filter, const float *bias, float *out, size_t tile)
+{
+    struct tile at = find_tile(shape, tile);
+    struct scree_product_sums_f32 sums;
+
+    for (int32_t ox = 0; ox < shape->out_w; ox += SCREE_PRODUCT_LANES) {
+        int32_t n = smaller(shape->out_w - ox, SCREE_PRODUCT_LANES);
+
+        sum_pixels_f32(&sums, shape, in, filter, &at, ox, n);
+        for (int32_t p = 0; p < n; p++) {
+            float *to = out + output_offset(shape, &at, ox + p);
+
+            for (int32_t j = 0; j < at.n_o; j++)
+                to[j] = clamp_f32(sums.sum[j][p] + (bias ? bias[at.o + j] : 0), min, max);
+        }
+    }
 }

@@ -30,6 +30,8 @@ def conv_quantized(draw, _, type_name, weights_type, bias_type):
     count, depth = filter_shape[0], products.size(filter_shape[1:])
     source, weights, bias, out = products.quants(draw, type_name, weights_type, depth, count)
     options["activation"] = draw.activation()
+    if type_name == "i16" and bias_type == "i32":
+        options["quantized_bias_type"] = "i32"  # else LiteRT takes any bias for int64
     return Case("CONV_2D", [draw.input(type_name, shape, source),
                             products.weights(draw, weights_type, filter_shape, weights),
                             _bias(draw, type_name, bias_type, count, depth, bias)],
@@ -54,7 +56,7 @@ def conv_hybrid(draw, _):
     grouped = True if filter_shape[3] != shape[3] else None  # then LiteRT wants a scale each
     quant = products.hybrid_quant(draw, filter_shape[0], 0, grouped)
     return Case("CONV_2D", [draw.input("f32", shape),
-                            products.weights(draw, "i8", filter_shape, quant),
+                            products.hybrid_weights(draw, filter_shape, quant),
                             draw.const("f32", (filter_shape[0],))], [Tensor("f32")], options)
 
 
@@ -100,7 +102,7 @@ def depthwise_hybrid(draw, _):
     shape, filter_shape, options = _depthwise_shapes(draw)
     options["activation"] = draw.activation()
     quant = products.hybrid_quant(draw, filter_shape[3], 3, True)
-    inputs = [draw.input("f32", shape), products.weights(draw, "i8", filter_shape, quant),
+    inputs = [draw.input("f32", shape), products.hybrid_weights(draw, filter_shape, quant),
               draw.const("f32", (filter_shape[3],))]
     return Case("DEPTHWISE_CONV_2D", inputs, [Tensor("f32")], options)
 
@@ -138,6 +140,8 @@ def transpose_quantized(draw, _, type_name, weights_type, bias_type):
     if draw.chance(60):
         inputs.append(_bias(draw, type_name, bias_type, count, depth, bias))
         options["activation"] = draw.activation()
+        if type_name == "i16" and bias_type == "i32":
+            options["quantized_bias_type"] = "i32"  # else LiteRT takes any bias for int64
     return Case("TRANSPOSE_CONV", inputs, [Tensor(type_name, (), out)], options)
 
 
@@ -158,7 +162,7 @@ def transpose_hybrid(draw, _):
     """Float transposed convolution with int8 weights."""
     shape, filter_shape, out_shape, options = _transpose_shapes(draw)
     quant = products.hybrid_quant(draw, filter_shape[0])
-    inputs = [draw.ints_tensor(out_shape), products.weights(draw, "i8", filter_shape, quant),
+    inputs = [draw.ints_tensor(out_shape), products.hybrid_weights(draw, filter_shape, quant),
               draw.input("f32", shape)]
     if draw.chance(60):
         inputs.append(draw.const("f32", (filter_shape[0],)))

@@ -28,7 +28,10 @@ def fully_connected_quantized(draw, _, type_name, weights_type, bias_types):
               products.weights(draw, weights_type, filter_shape, weights)]
     if draw.chance(75):
         low, high = products.bias_range(type_name, weights_type, depth)
-        inputs.append(draw.const(draw.pick(*bias_types), (units,), bias, low, high))
+        bias_type = draw.pick(*bias_types)
+        inputs.append(draw.const(bias_type, (units,), bias, low, high))
+        if type_name == "i16" and bias_type == "i32":
+            options["quantized_bias_type"] = "i32"  # else LiteRT takes any bias for int64
     elif draw.chance(50):
         inputs.append(None)
     return Case("FULLY_CONNECTED", inputs, [Tensor(type_name, (), out)], options)
@@ -42,7 +45,7 @@ def fully_connected_float(draw, _, hybrid):
     units = filter_shape[0]
     if hybrid:
         quant = products.hybrid_quant(draw, units)
-        weights = products.weights(draw, "i8", filter_shape, quant)
+        weights = products.hybrid_weights(draw, filter_shape, quant)
         if len(quant.scales) > 1 or draw.chance(50):
             options["asymmetric_quantize_inputs"] = draw.chance(50)
     else:

@@ -1,0 +1,43 @@
+/* kernels/depthwise.h - two-dimensional convolution of each channel by itself.
+ *
+ *     out[n][oy][ox][o] = f(bias[o] + sum over ky, kx of
+ *                             (in[n][oy*sh - ph + ky*dh][ox*sw - pw + kx*dw][o / m] - input_zp)
+ *                           * (filter[ky][kx][o] - filter_zp))      m = out_c / in_c
+ *
+ * The shape, quant and hybrid structs and f are those of kernels/conv.h; of the shape, filter_c and
+ * n_groups are not looked at, and out_c is a multiple of in_c. Each function computes row `row` of
+ * the n * out_h rows of the output, so that threads can share one call. Memory: keeps nothing.
+ * Cannot fail. Source: TFLite's reference/depthwiseconv_uint8.h, depthwiseconv_float.h and
+ * integer_ops/depthwise_conv.h. */
+#ifndef SCREE_KERNELS_DEPTHWISE_H
+#define SCREE_KERNELS_DEPTHWISE_H
+
+#include "kernels/conv.h"
+
+/* in u8[n][in_h][in_w][in_c], filter u8[filter_h][filter_w][out_c], bias s32[out_c] or NULL,
+ * out u8[n][out_h][out_w][out_c]. Sums wrap at 32 bits. */
+void scree_depthwise_u8(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                        const uint8_t *in, const uint8_t *filter, const int32_t *bias, uint8_t *out,
+                        size_t row);
+
+/* The same for int8. */
+void scree_depthwise_s8(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                        const int8_t *in, const int8_t *filter, const int32_t *bias, int8_t *out,
+                        size_t row);
+
+/* in and out s16, filter s8, bias s64[out_c] or NULL; sums of 64 bits; zero points are 0. */
+void scree_depthwise_s16(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                         const int16_t *in, const int8_t *filter, const int64_t *bias, int16_t *out,
+                         size_t row);
+
+/* in and filter s8, bias f32[out_c] or NULL, out f32. Sums wrap at 32 bits. */
+void scree_depthwise_hybrid(const struct scree_conv_shape *shape,
+                            const struct scree_conv_hybrid *hybrid, const int8_t *in,
+                            const int8_t *filter, const float *bias, float *out, size_t row);
+
+/* All f32: clamp(sum + bias, min, max), the sum in the order ky, kx. */
+void scree_depthwise_f32(const struct scree_conv_shape *shape, float min, float max,
+                         const float *in, const float *filter, const float *bias, float *out,
+                         size_t row);
+
+#endif
