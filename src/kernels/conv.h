@@ -12,7 +12,8 @@
  * share a call: for (t = 0; t < scree_conv_tiles(&shape); t++) scree_conv_u8(..., t);
  *
  * Memory: keeps nothing; a few kilobytes of stack. Cannot fail. Source: TFLite's reference/conv.h,
- * reference/integer_ops/conv.h and, for factors, reference/integer_ops/fully_connected.h. */
+ * reference/integer_ops/conv.h, reference/transpose_conv.h and, for factors,
+ * reference/integer_ops/fully_connected.h. */
 #ifndef SCREE_KERNELS_CONV_H
 #define SCREE_KERNELS_CONV_H
 
@@ -25,6 +26,9 @@ struct scree_conv_shape {
     int32_t stride_h, stride_w, dilation_h, dilation_w;
     int32_t pad_top, pad_left;
     int32_t n_groups;
+    /* The other way round: an input pixel adds to out[y*sh - ph + ky][x*sw - pw + kx]. Sums are
+     * then taken in the order of the input's pixels. Dilations are 1, n_groups is 1. */
+    bool transposed;
 };
 
 /* From the accumulator to the output's quantized numbers:
@@ -104,6 +108,12 @@ void scree_conv_s16_bias32(const struct scree_conv_shape *shape,
 void scree_conv_hybrid(const struct scree_conv_shape *shape, const struct scree_conv_hybrid *hybrid,
                        const int8_t *in, const int8_t *filter, const float *bias, float *out,
                        size_t tile);
+
+/* A transposed convolution as TFLite's HybridTransposeConv() has it: every product is scaled by
+ * itself, (in * filter * sf) * si, and added up in float. filter_first has no meaning here. */
+void scree_conv_hybrid_transposed(const struct scree_conv_shape *shape,
+                                  const struct scree_conv_hybrid *hybrid, const int8_t *in,
+                                  const int8_t *filter, const float *bias, float *out, size_t tile);
 
 /* All f32: clamp(sum + bias, min, max), the sum in the order ky, kx, i. Zeros outside the input are
  * multiplied too, which changes nothing where weights are finite. */

@@ -89,20 +89,81 @@ struct run {
     size_t n;
 };
 
+/* Where pixel (ky, kx) of the filter lies under column ox: the offset of its input, or -1. */
+static ptrdiff_t find_pixel(const struct scree_conv_shape *s, const struct tile *tile, int32_t ox,
+                            int64_t ky, int64_t kx)
+{
+    int64_t y, x;
+
+    if (!s->transposed)
+        return scree_conv_offset(s, tile->n,
+                                 (int64_t)tile->oy * s->stride_h - s->pad_top + ky * s->dilation_h,
+                                 (int64_t)ox * s->stride_w - s->pad_left + kx * s->dilation_w);
+    y = (int64_t)tile->oy + s->pad_top - ky;
+    x = (int64_t)ox + s->pad_left - kx;
+    if (y % s->stride_h != 0 || x % s->stride_w != 0)
+        return -1;
+    return scree_conv_offset(s, tile->n, y / s->stride_h, x / s->stride_w);
+}
+
 /* The run at element k of the patch under column ox, at most `limit` elements long. */
 static struct run find_run(const struct scree_conv_shape *s, const struct tile *tile, int32_t ox,
                            size_t k, size_t limit)
 {
     size_t channels = (size_t)s->filter_c, tap = k / channels, c = k % channels;
-    int64_t ky = (int64_t)(tap / (size_t)s->filter_w), kx = (int64_t)(tap % (size_t)s->filter_w);
-    int64_t y = (int64_t)tile->oy * s->stride_h - s->pad_top + ky * s->dilation_h;
-    int64_t x = (int64_t)ox * s->stride_w - s->pad_left + kx * s->dilation_w;
-    struct run run = {scree_conv_offset(s, tile->n, y, x), channels - c};
+    struct run run = {find_pixel(s, tile, ox, (int64_t)(tap / (size_t)s->filter_w),
+                                 (int64_t)(tap % (size_t)s->filter_w)),
+                      channels - c};
 
     if (run.from >= 0)
         run.from += (ptrdiff_t)tile->group * s->filter_c + (ptrdiff_t)c;
     run.n = run.n < limit ? run.n : limit;
     return run;
+}
+
+/* A piece of the patches and filters that is multiplied at once: elements [k, k + n). */
+struct piece {
+    size_t k, n;
+};
+
+/* The first piece, or none (n is 0); `limit` is the most elements of one. */
+static struct piece first_piece(const struct scree_conv_shape *s, size_t limit)
+{
+    size_t length = patch_length(s), channels = (size_t)s->filter_c;
+
+    if (!s->transposed || length == 0)
+        return (struct piece){0, length < limit ? length : limit};
+    return (struct piece){length - channels, channels < limit ? channels : limit};
+}
+
+/* Moves on: to what follows, or of a transposed convolution through the channels of a pixel, and
+ * then to the pixel before. False behind the last piece. */
+static bool next_piece(const struct scree_conv_shape *s, size_t limit, struct piece *piece)
+{
+    size_t length = patch_length(s), channels = (size_t)s->filter_c;
+    size_t next = piece->k + piece->n, rest = length - next;
+
+    if (s->transposed && next % channels == 0) {
+        if (next <= channels)
+            return false;
+        next -= 2 * channels;
+    } else if (rest == 0) {
+        return false;
+    }
+    if (s->transposed)
+        rest = channels - next % channels;
+    *piece = (struct piece){next, rest < limit ? rest : limit};
+    return true;
+}
+
+/* True if the piece, of one pixel of the filter, lies beside all input of columns [ox, ox + n). */
+static bool is_beside(const struct scree_conv_shape *s, const struct tile *tile, int32_t ox,
+                      int32_t n, const struct piece *piece)
+{
+    for (int32_t p = 0; p < n; p++)
+        if (find_run(s, tile, ox + p, piece->k, 1).from >= 0)
+            return false;
+    return true;
 }
 
 static void widen_bytes(int16_t *to, const uint8_t *from, size_t n, uint8_t flip, int16_t zp)
@@ -156,16 +217,19 @@ static void sum_pixels(struct sums *sums, const struct scree_conv_shape *s,
     struct scree_product_rows rows;
     size_t length = patch_length(s);
     size_t limit = source->is_s16 ? SCREE_PRODUCT_DEPTH_S16 : SCREE_PRODUCT_DEPTH;
+    struct piece piece = first_piece(s, limit);
 
     memset(sums, 0, sizeof *sums);
-    for (size_t k = 0; k < length; k += limit) {
-        size_t depth = length - k < limit ? length - k : limit;
-
+    if (piece.n == 0)
+        return;
+    do {
+        if (s->transposed && is_beside(s, tile, ox, n_rows, &piece))
+            continue;
         for (int32_t p = 0; p < n_rows; p++)
-            gather(s, source, tile, ox + p, k, depth, rows.x[p]);
-        add_piece(sums, source, tile, &rows, n_rows, source->filter + (size_t)tile->o * length + k,
-                  length, depth);
-    }
+            gather(s, source, tile, ox + p, piece.k, piece.n, rows.x[p]);
+        add_piece(sums, source, tile, &rows, n_rows,
+                  source->filter + (size_t)tile->o * length + piece.k, length, piece.n);
+    } while (next_piece(s, limit, &piece));
 }
 
 static int32_t clamp(int64_t value, int32_t min, int32_t max)
@@ -365,6 +429,49 @@ void scree_conv_hybrid(const struct scree_conv_shape *shape, const struct scree_
     }
 }
 
+/* One output of scree_conv_hybrid_transposed before its bias. */
+static float sum_scaled(const struct scree_conv_shape *s, const struct scree_conv_hybrid *hybrid,
+                        const int8_t *in, const int8_t *filter, const struct tile *tile, int32_t ox,
+                        int32_t o)
+{
+    float filter_scale = hybrid->filter_scales[(size_t)o * (size_t)hybrid->filter_scale_stride];
+    float input_scale = hybrid->input_scales[tile->n], sum = 0;
+    const int8_t *weights = filter + (size_t)o * patch_length(s);
+    size_t channels = (size_t)s->filter_c;
+    struct piece piece = first_piece(s, channels);
+
+    if (piece.n == 0)
+        return 0;
+    do {
+        struct run run = find_run(s, tile, ox, piece.k, piece.n);
+
+        for (size_t i = 0; run.from >= 0 && i < run.n; i++) {
+            int32_t x = in[(size_t)run.from + i] - hybrid->input_zps[tile->n];
+
+            sum += (float)(x * weights[piece.k + i]) * filter_scale * input_scale;
+        }
+    } while (next_piece(s, channels, &piece));
+    return sum;
+}
+
+void scree_conv_hybrid_transposed(const struct scree_conv_shape *shape,
+                                  const struct scree_conv_hybrid *hybrid, const int8_t *in,
+                                  const int8_t *filter, const float *bias, float *out, size_t tile)
+{
+    struct tile at = find_tile(shape, tile);
+
+    for (int32_t ox = 0; ox < shape->out_w; ox++) {
+        float *to = out + output_offset(shape, &at, ox);
+
+        for (int32_t j = 0; j < at.n_o; j++) {
+            int32_t o = at.o + j;
+            float sum = sum_scaled(shape, hybrid, in, filter, &at, ox, o);
+
+            to[j] = clamp_f32(bias ? sum + bias[o] : sum, hybrid->min, hybrid->max);
+        }
+    }
+}
+
 /* Elements [k, k + n) of the patch under column ox, into one lane. */
 static void gather_f32(const struct scree_conv_shape *s, const float *in, const struct tile *tile,
                        int32_t ox, size_t k, size_t n, struct scree_product_lanes *lanes,
@@ -389,18 +496,21 @@ static void sum_pixels_f32(struct scree_product_sums_f32 *sums, const struct scr
 {
     struct scree_product_lanes lanes;
     size_t length = patch_length(s);
+    struct piece piece = first_piece(s, SCREE_PRODUCT_DEPTH_F32);
 
     memset(sums, 0, sizeof *sums);
+    if (piece.n == 0)
+        return;
     if (n_lanes < SCREE_PRODUCT_LANES)
         memset(&lanes, 0, sizeof lanes);
-    for (size_t k = 0; k < length; k += SCREE_PRODUCT_DEPTH_F32) {
-        size_t depth = length - k < SCREE_PRODUCT_DEPTH_F32 ? length - k : SCREE_PRODUCT_DEPTH_F32;
-
+    do {
+        if (s->transposed && is_beside(s, tile, ox, n_lanes, &piece))
+            continue;
         for (int32_t p = 0; p < n_lanes; p++)
-            gather_f32(s, in, tile, ox + p, k, depth, &lanes, p);
-        scree_product_f32(sums, &lanes, filter + (size_t)tile->o * length + k, length, tile->n_o,
-                          depth);
-    }
+            gather_f32(s, in, tile, ox + p, piece.k, piece.n, &lanes, p);
+        scree_product_f32(sums, &lanes, filter + (size_t)tile->o * length + piece.k, length,
+                          tile->n_o, piece.n);
+    } while (next_piece(s, SCREE_PRODUCT_DEPTH_F32, &piece));
 }
 
 void scree_conv_f32(const struct scree_conv_shape *shape, float min, float max, const float *in,
