@@ -13,8 +13,8 @@ int32_t scree_fixed_exp(int32_t x);
 /* 1 / (1 + x) in Q0.31 for x in [0, 1) in Q0.31. */
 int32_t scree_fixed_one_over_one_plus(int32_t x);
 
-/* r with 1 / x = r / 2^31 / 2^*ret_bits, for x > 0 with integer_bits bits before the point. */
-int32_t scree_fixed_reciprocal(int32_t x, int integer_bits, int *ret_bits);
+/* r with 1 / x = r / 2^31 / 2^*ret_bits, for x > 0 with integer_bits + 1 bits before the point. */
+int32_t scree_fixed_reciprocal(uint32_t x, int integer_bits, int *ret_bits);
 
 /* 1 / sqrt(x) = *ret_q / 2^31 * 2^*ret_shift for x >= 0 (0 counts as 1), *ret_shift in [-15, 0]. */
 void scree_fixed_inverse_sqrt(int32_t x, int32_t *ret_q, int *ret_shift);

@@ -131,7 +131,7 @@ static inline int32_t div_quantized(int32_t x, int32_t y, const struct scree_bin
         numerator = -numerator;
         denominator = -denominator;
     }
-    inverse = scree_fixed_reciprocal(denominator, 31, &bits);
+    inverse = scree_fixed_reciprocal(U32(denominator), 31, &bits);
     headroom = numerator ? __builtin_clrsb(numerator) : 31;
     quotient = scree_mul_high((int32_t)(U32(numerator) << headroom), inverse);
     scaled = rounding_shift_x86(scree_mul_high(quotient, p->out_multiplier.q),

@@ -79,13 +79,12 @@ int32_t scree_fixed_one_over_one_plus(int32_t x)
     return shift_left(guess, 1); /* guess is 2 / (1 + x) */
 }
 
-int32_t scree_fixed_reciprocal(int32_t x, int integer_bits, int *ret_bits)
+int32_t scree_fixed_reciprocal(uint32_t x, int integer_bits, int *ret_bits)
 {
-    int zeros = x ? __builtin_clz((uint32_t)x) : 32;
-    uint32_t normal = zeros < 32 ? (uint32_t)x << zeros : 0; /* in [2^31, 2^32) */
+    int zeros = __builtin_clz(x);
 
     *ret_bits = integer_bits - zeros;
-    return scree_fixed_one_over_one_plus((int32_t)(normal - ((uint32_t)1 << 31)));
+    return scree_fixed_one_over_one_plus((int32_t)((x << zeros) - ((uint32_t)1 << 31)));
 }
 
 /* x^3 in Q3.28 */
