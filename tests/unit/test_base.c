@@ -2,7 +2,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -123,6 +127,50 @@ static void test_mapped_refuses_what_is_no_file(void **state)
     assert_string_equal(err.text, "/: not a regular file");
 }
 
+/* Writes by way of a new name: what was there stays until the whole file is. */
+static void test_file_is_replaced_whole(void **state)
+{
+    char directory[] = "/tmp/scree_base_XXXXXX", path[64], link[64], missing[64];
+    struct scree_error err;
+    struct stat st;
+    uint8_t *bytes;
+    size_t n_bytes;
+
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(path, sizeof path, "%s/file", directory);
+    (void)snprintf(link, sizeof link, "%s/link", directory);
+    (void)snprintf(missing, sizeof missing, "%s/none/file", directory);
+
+    assert_int_equal(scree_file_write(path, "first", 5, &err), 0);
+    assert_int_equal(scree_file_write(path, "", 0, &err), 0);
+    assert_int_equal(scree_file_read(path, 0, &bytes, &n_bytes, &err), 0);
+    assert_int_equal(n_bytes, 0);
+    free(bytes);
+
+    /* Through a link, which stays one. */
+    assert_int_equal(symlink("file", link), 0);
+    assert_int_equal(scree_file_write(link, "second", 6, &err), 0);
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(scree_file_read(path, 6, &bytes, &n_bytes, &err), 0);
+    assert_int_equal(n_bytes, 6);
+    assert_memory_equal(bytes, "second", 6);
+    free(bytes);
+
+    assert_int_equal(scree_file_read(path, 5, &bytes, &n_bytes, &err), -E2BIG);
+    assert_non_null(strstr(err.text, "/file: 6 bytes are over the limit of 5"));
+    assert_int_equal(scree_file_write(missing, "x", 1, &err), -ENOENT);
+    assert_int_equal(scree_file_write(directory, "x", 1, &err), -EIO);
+    assert_int_equal(scree_file_write("/dev/null", "x", 1, &err), 0);
+    assert_int_equal(stat("/dev/null", &st), 0);
+    assert_true(S_ISCHR(st.st_mode));
+
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0); /* so nothing else was left in it */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_arena_zeroes_aligns_and_limits),
         cmocka_unit_test(test_pool_runs_each_tile_once),
         cmocka_unit_test(test_mapped_refuses_what_is_no_file),
+        cmocka_unit_test(test_file_is_replaced_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
