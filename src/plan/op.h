@@ -70,6 +70,8 @@ enum scree_op_flag {
     SCREE_OP_NO_FOLD = 2,
     /* run reads or writes an input that is a variable. */
     SCREE_OP_STATEFUL = 4,
+    /* run looks at its inputs' shapes alone: it can be folded as soon as these are known. */
+    SCREE_OP_OF_SHAPES = 8,
 };
 
 /* A row of the operator table. */

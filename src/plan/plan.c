@@ -134,11 +134,12 @@ static bool inputs_are_dynamic(const struct scree_call *call)
 static bool can_fold(const struct planner *planner, const struct scree_call *call)
 {
     size_t bytes = planner->plan->constants_bytes;
+    bool of_shapes = call->op->flags & SCREE_OP_OF_SHAPES;
 
     if (call->op->flags & (SCREE_OP_NO_FOLD | SCREE_OP_STATEFUL) || call->macs > FOLD_MAX_MACS)
         return false;
     for (uint32_t i = 0; i < call->n_inputs; i++)
-        if (call->inputs[i] && !call->inputs[i]->constant)
+        if (call->inputs[i] && !call->inputs[i]->constant && !of_shapes)
             return false;
     for (uint32_t i = 0; i < call->n_outputs; i++)
         if (!scree_add_size(bytes, call->outputs[i]->bytes, &bytes))
