@@ -17,7 +17,7 @@
 #ifndef SCREE_KERNELS_CONV_H
 #define SCREE_KERNELS_CONV_H
 
-#include "kernels/fixed.h"
+#include "kernels/requantize.h"
 
 struct scree_conv_shape {
     int32_t n, in_h, in_w, in_c;
@@ -29,29 +29,6 @@ struct scree_conv_shape {
     /* The other way round: an input pixel adds to out[y*sh - ph + ky][x*sw - pw + kx]. Sums are
      * then taken in the order of the input's pixels. Dilations are 1, n_groups is 1. */
     bool transposed;
-};
-
-/* From the accumulator to the output's quantized numbers:
- * clamp(output_zp + acc * multiplier[o], min, max), by scree_multiply(), or with `factors`
- * clamp(output_zp + round(acc * factor[o]), min, max) in double precision. */
-struct scree_conv_quant {
-    int32_t input_zp, filter_zp, output_zp; /* zero points in the range of their types */
-    int32_t min, max;
-    const struct scree_multiplier *multipliers; /* [out_c], or [1] with multiplier_stride 0 */
-    const double *factors;                      /* likewise; NULL: multipliers count */
-    int32_t multiplier_stride;                  /* 1: one per output channel, 0: one for all */
-};
-
-/* Float activations that were quantized on the way in, with int8 weights ("hybrid"). With the scale
- * of batch n si = input_scales[n] and that of channel o sf = filter_scales[o]:
- * clamp(acc * (sf * si) + bias[o], min, max), or with filter_first (acc * sf) * si. */
-struct scree_conv_hybrid {
-    const float *input_scales;   /* f32[n] */
-    const int32_t *input_zps;    /* s32[n] in the range of int8, or NULL: all 0 */
-    const float *filter_scales;  /* f32[out_c], or [1] with filter_scale_stride 0 */
-    int32_t filter_scale_stride; /* 1 or 0 */
-    bool filter_first;
-    float min, max;
 };
 
 /* The number of tiles of the output; 0 if it is empty. */
@@ -66,17 +43,6 @@ static inline ptrdiff_t scree_conv_offset(const struct scree_conv_shape *shape, 
         return -1;
     return (ptrdiff_t)((((int64_t)n * shape->in_h + y) * shape->in_w + x) * shape->in_c);
 }
-
-/* The output's quantized number for channel o from an accumulator of 32 bits that may have wrapped.
- */
-int32_t scree_conv_requantize(const struct scree_conv_quant *quant, uint32_t acc, int32_t o);
-
-/* The same from one of 64 bits, |acc| < 2^47: by scree_multiply_i64(), or by the factor. */
-int32_t scree_conv_requantize_i64(const struct scree_conv_quant *quant, int64_t acc, int32_t o);
-
-/* The float output of a hybrid product for channel o of image n; bias f32[out_c] or NULL. */
-float scree_conv_rescale(const struct scree_conv_hybrid *hybrid, int32_t acc, const float *bias,
-                         int32_t n, int32_t o);
 
 /* in u8[n][in_h][in_w][in_c], filter u8[out_c][filter_h][filter_w][filter_c],
  * bias s32[out_c] or NULL, out u8[n][out_h][out_w][out_c]. Sums wrap at 32 bits. */

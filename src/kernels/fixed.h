@@ -22,36 +22,32 @@ struct scree_multiplier {
  * False (and *ret untouched) if `real` is not finite, negative, or 2^31 or more. */
 bool scree_multiplier_from_real(double real, struct scree_multiplier *ret);
 
-/* round(a * b / 2^31), halves away from zero for positive and towards +infinity by gemmlowp's nudge
- * for negative products; INT32_MIN * INT32_MIN saturates. */
+/* round(a * b / 2^31), halves towards +infinity; INT32_MIN * INT32_MIN saturates. Gemmlowp divides
+ * with a nudge that depends on the sign, which comes to the same. */
 static inline int32_t scree_mul_high(int32_t a, int32_t b)
 {
-    int64_t product = (int64_t)a * b;
-    int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
-
     if (a == b && a == INT32_MIN)
         return INT32_MAX;
-    return (int32_t)((product + nudge) / ((int64_t)1 << 31));
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
 }
 
 /* round(x / 2^exponent), halves away from zero; exponent in [0, 31]. */
 static inline int32_t scree_rounding_shift(int32_t x, int exponent)
 {
-    int32_t mask = (int32_t)(((int64_t)1 << exponent) - 1);
-    int32_t remainder = x & mask;
-    int32_t threshold = (mask >> 1) + (x < 0);
+    int64_t half = (int64_t)1 << exponent >> 1;
 
-    return (x >> exponent) + (remainder > threshold);
+    return (int32_t)((x + half - (exponent > 0 && x < 0)) >> exponent);
 }
 
-/* x * m with TFLite's double rounding (MultiplyByQuantizedMultiplier for int32): a left shift
- * wraps, as there. m.shift in [-31, 31]. */
+/* x * m, m.q >= 0, with TFLite's double rounding (MultiplyByQuantizedMultiplier for int32): a left
+ * shift wraps, as there. m.shift in [-31, 31]. */
 static inline int32_t scree_multiply(int32_t x, struct scree_multiplier m)
 {
     int left = m.shift > 0 ? m.shift : 0;
-    int right = m.shift > 0 ? 0 : -m.shift;
+    int32_t shifted = (int32_t)((uint32_t)x << left);
+    int32_t high = (int32_t)(((int64_t)shifted * m.q + ((int64_t)1 << 30)) >> 31);
 
-    return scree_rounding_shift(scree_mul_high((int32_t)((uint32_t)x << left), m.q), right);
+    return scree_rounding_shift(high, left - m.shift);
 }
 
 /* x * m for 64-bit accumulators (the int16 kernels), as TFLite's int64

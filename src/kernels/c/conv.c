@@ -5,7 +5,6 @@
  * uint8 is int8 with another zero point: byte ^ 0x80, zero point - 128. */
 #include "kernels/conv.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "kernels/product.h"
@@ -232,38 +231,17 @@ static void sum_pixels(struct sums *sums, const struct scree_conv_shape *s,
     } while (next_piece(s, limit, &piece));
 }
 
-static int32_t clamp(int64_t value, int32_t min, int32_t max)
+/* Sums that wrap at 32 bits. */
+static void narrow_sums(const int64_t *sums, int32_t n, uint32_t *ret)
 {
-    return (int32_t)(value < min ? min : value > max ? max : value);
+    for (int32_t i = 0; i < n; i++)
+        ret[i] = (uint32_t)sums[i];
 }
 
-/* Rounded half away from zero; what leaves 32 bits saturates (it is undefined in TFLite). */
-static int32_t multiply_factor(const struct scree_conv_quant *quant, double acc, int32_t o)
+static void store_s16(const int32_t *values, int32_t n, int16_t *to)
 {
-    double value = round(acc * quant->factors[(size_t)o * (size_t)quant->multiplier_stride]);
-
-    return value >= INT32_MAX ? INT32_MAX : value <= INT32_MIN ? INT32_MIN : (int32_t)value;
-}
-
-int32_t scree_conv_requantize(const struct scree_conv_quant *quant, uint32_t acc, int32_t o)
-{
-    int32_t value =
-        quant->factors
-            ? multiply_factor(quant, (int32_t)acc, o)
-            : scree_multiply((int32_t)acc,
-                             quant->multipliers[(size_t)o * (size_t)quant->multiplier_stride]);
-
-    return clamp((int64_t)value + quant->output_zp, quant->min, quant->max);
-}
-
-int32_t scree_conv_requantize_i64(const struct scree_conv_quant *quant, int64_t acc, int32_t o)
-{
-    int32_t value =
-        quant->factors ? multiply_factor(quant, (double)acc, o)
-                       : scree_multiply_i64(
-                             acc, quant->multipliers[(size_t)o * (size_t)quant->multiplier_stride]);
-
-    return clamp((int64_t)value + quant->output_zp, quant->min, quant->max);
+    for (int32_t i = 0; i < n; i++)
+        to[i] = (int16_t)values[i];
 }
 
 /* Where a tile's sums of 32 bits go: exactly one of out8 and out16 is not NULL. */
@@ -274,19 +252,19 @@ struct target {
     int16_t *out16;
 };
 
-static void store_row(const struct target *target, const struct tile *tile, const int64_t *sum,
+static void store_row(const struct target *target, const struct tile *tile, const int64_t *sums,
                       size_t to)
 {
-    for (int32_t j = 0; j < tile->n_o; j++) {
-        int32_t o = tile->o + j;
-        uint32_t acc = (uint32_t)sum[j] + (target->bias ? (uint32_t)target->bias[o] : 0);
-        int32_t value = scree_conv_requantize(target->quant, acc, o);
+    uint32_t narrow[SCREE_PRODUCT_CHANNELS];
+    int32_t values[SCREE_PRODUCT_CHANNELS];
 
-        if (target->out8)
-            target->out8[to + (size_t)j] = (uint8_t)value;
-        else
-            target->out16[to + (size_t)j] = (int16_t)value;
-    }
+    narrow_sums(sums, tile->n_o, narrow);
+    scree_requantize_row(target->quant, narrow, target->bias, tile->o, tile->n_o, values);
+    if (target->out8)
+        for (int32_t j = 0; j < tile->n_o; j++)
+            target->out8[to + (size_t)j] = (uint8_t)values[j];
+    else
+        store_s16(values, tile->n_o, target->out16 + to);
 }
 
 static void conv_32(const struct scree_conv_shape *s, const struct source *source,
@@ -372,13 +350,10 @@ void scree_conv_s16(const struct scree_conv_shape *shape, const struct scree_con
 
         sum_pixels(&sums, shape, &source, &at, ox, n);
         for (int32_t p = 0; p < n; p++) {
-            int16_t *to = out + output_offset(shape, &at, ox + p);
+            int32_t values[SCREE_PRODUCT_CHANNELS];
 
-            for (int32_t j = 0; j < at.n_o; j++) {
-                uint64_t acc = (uint64_t)sums.sum[p][j] + (bias ? (uint64_t)bias[at.o + j] : 0);
-
-                to[j] = (int16_t)scree_conv_requantize_i64(quant, (int64_t)acc, at.o + j);
-            }
+            scree_requantize_row_i64(quant, sums.sum[p], bias, at.o, at.n_o, values);
+            store_s16(values, at.n_o, out + output_offset(shape, &at, ox + p));
         }
     }
 }
@@ -387,22 +362,6 @@ static float clamp_f32(float value, float min, float max)
 {
     value = value < min ? min : value;
     return max < value ? max : value;
-}
-
-float scree_conv_rescale(const struct scree_conv_hybrid *hybrid, int32_t acc, const float *bias,
-                         int32_t n, int32_t o)
-{
-    float filter_scale = hybrid->filter_scales[(size_t)o * (size_t)hybrid->filter_scale_stride];
-    float input_scale = hybrid->input_scales[n];
-    float value;
-
-    if (hybrid->filter_first)
-        value = (float)acc * filter_scale * input_scale;
-    else
-        value = (float)acc * (filter_scale * input_scale);
-    if (bias)
-        value += bias[o];
-    return clamp_f32(value, hybrid->min, hybrid->max);
 }
 
 void scree_conv_hybrid(const struct scree_conv_shape *shape, const struct scree_conv_hybrid *hybrid,
@@ -420,11 +379,11 @@ void scree_conv_hybrid(const struct scree_conv_shape *shape, const struct scree_
 
         sum_pixels(&sums, shape, &source, &at, ox, n);
         for (int32_t p = 0; p < n; p++) {
-            float *to = out + output_offset(shape, &at, ox + p);
+            uint32_t narrow[SCREE_PRODUCT_CHANNELS];
 
-            for (int32_t j = 0; j < at.n_o; j++)
-                to[j] = scree_conv_rescale(hybrid, (int32_t)(uint32_t)sums.sum[p][j], bias, at.n,
-                                           at.o + j);
+            narrow_sums(sums.sum[p], at.n_o, narrow);
+            scree_rescale_row(hybrid, narrow, bias, at.n, at.o, at.n_o,
+                              out + output_offset(shape, &at, ox + p));
         }
     }
 }

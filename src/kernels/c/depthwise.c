@@ -96,13 +96,12 @@ static void block_bytes(const struct scree_conv_shape *s, const struct scree_con
                         const struct block *block, uint8_t flip)
 {
     uint32_t sum[BLOCK];
+    int32_t values[BLOCK];
 
     sum_bytes(sum, s, block, in, filter, flip, quant->input_zp - flip, quant->filter_zp - flip);
-    for (int32_t i = 0; i < block->n; i++) {
-        int32_t o = block->o + i;
-
-        out[i] = (uint8_t)scree_conv_requantize(quant, sum[i] + (bias ? (uint32_t)bias[o] : 0), o);
-    }
+    scree_requantize_row(quant, sum, bias, block->o, block->n, values);
+    for (int32_t i = 0; i < block->n; i++)
+        out[i] = (uint8_t)values[i];
 }
 
 static void block_s16(const struct scree_conv_shape *s, const struct scree_conv_quant *quant,
@@ -111,6 +110,7 @@ static void block_s16(const struct scree_conv_shape *s, const struct scree_conv_
 {
     struct tap tap = {0};
     int64_t sum[BLOCK] = {0};
+    int32_t values[BLOCK];
     int16_t x[BLOCK];
 
     while (next_tap(s, block, &tap)) {
@@ -120,12 +120,9 @@ static void block_s16(const struct scree_conv_shape *s, const struct scree_conv_
         for (int32_t i = 0; i < block->n; i++)
             sum[i] += x[i] * weights[i];
     }
-    for (int32_t i = 0; i < block->n; i++) {
-        int32_t o = block->o + i;
-        uint64_t acc = (uint64_t)sum[i] + (bias ? (uint64_t)bias[o] : 0);
-
-        out[i] = (int16_t)scree_conv_requantize_i64(quant, (int64_t)acc, o);
-    }
+    scree_requantize_row_i64(quant, sum, bias, block->o, block->n, values);
+    for (int32_t i = 0; i < block->n; i++)
+        out[i] = (int16_t)values[i];
 }
 
 static void block_hybrid(const struct scree_conv_shape *s, const struct scree_conv_hybrid *hybrid,
@@ -136,8 +133,7 @@ static void block_hybrid(const struct scree_conv_shape *s, const struct scree_co
     uint32_t sum[BLOCK];
 
     sum_bytes(sum, s, block, (const uint8_t *)in, (const uint8_t *)filter, 0, zp, 0);
-    for (int32_t i = 0; i < block->n; i++)
-        out[i] = scree_conv_rescale(hybrid, (int32_t)sum[i], bias, block->n_image, block->o + i);
+    scree_rescale_row(hybrid, sum, bias, block->n_image, block->o, block->n, out);
 }
 
 static void block_f32(const struct scree_conv_shape *s, float min, float max, const float *in,
