@@ -77,7 +77,7 @@ static const char *copy_text(struct tw *tw, const char *text)
     return text ? copy(tw, text, strlen(text) + 1) : NULL;
 }
 
-static struct scree_i32s copy_list(struct tw *tw, struct scree_i32s list)
+struct scree_i32s tw_list(struct tw *tw, struct scree_i32s list)
 {
     return (struct scree_i32s){.n = list.n, .v = copy(tw, list.v, list.n * sizeof *list.v)};
 }
@@ -193,8 +193,8 @@ void tw_quantize_axis(struct tw *tw, int32_t tensor, int32_t axis, uint32_t n, c
 uint8_t tw_options_number(int32_t opcode)
 {
     enum {
-        none = 0,
-#define OPTIONS(number, table, member, fields) member = number,
+        TABLE_none = 0,
+#define OPTIONS(number, table, member, fields) TABLE_##member = number,
 #include "model/options.inc"
 #undef OPTIONS
     };
@@ -202,11 +202,11 @@ uint8_t tw_options_number(int32_t opcode)
     switch (opcode) {
 #define OPERATOR(number, name, member) \
     case number:                       \
-        return (uint8_t)member;
+        return TABLE_##member;
 #include "model/operators.inc"
 #undef OPERATOR
     default:
-        return none;
+        return TABLE_none;
     }
 }
 
@@ -219,8 +219,8 @@ int32_t tw_node(struct tw *tw, int32_t opcode, struct scree_i32s inputs, struct 
     node->opcode = opcode;
     node->version = 1;
     node->code = -1;
-    node->inputs = copy_list(tw, inputs);
-    node->outputs = copy_list(tw, outputs);
+    node->inputs = tw_list(tw, inputs);
+    node->outputs = tw_list(tw, outputs);
     if (options) {
         node->options = *options;
         node->options_number = tw_options_number(opcode);
@@ -243,8 +243,8 @@ int32_t tw_custom(struct tw *tw, const char *name, struct scree_i32s inputs,
 
 void tw_ports(struct tw *tw, struct scree_i32s inputs, struct scree_i32s outputs)
 {
-    present(tw)->inputs = copy_list(tw, inputs);
-    present(tw)->outputs = copy_list(tw, outputs);
+    present(tw)->inputs = tw_list(tw, inputs);
+    present(tw)->outputs = tw_list(tw, outputs);
 }
 
 static const struct tw_map *copy_maps(struct tw *tw, const struct tw_map *maps, uint32_t n)
@@ -271,10 +271,15 @@ void tw_signature(struct tw *tw, const char *key, uint32_t subgraph, const struc
 
 void tw_metadata(struct tw *tw, const char *name, const void *bytes, size_t n_bytes)
 {
+    tw_metadata_buffer(tw, name, tw_buffer(tw, bytes, n_bytes));
+}
+
+void tw_metadata_buffer(struct tw *tw, const char *name, uint32_t buffer)
+{
     struct metadata *metadata = APPEND(tw, &tw->metadata);
 
     metadata->name = copy_text(tw, name);
-    metadata->buffer = tw_buffer(tw, bytes, n_bytes);
+    metadata->buffer = buffer;
 }
 
 struct tw_tensor *tw_tensor_at(struct tw *tw, int32_t tensor)

@@ -111,14 +111,18 @@ void tw_ports(struct tw *tw, struct scree_i32s inputs, struct scree_i32s outputs
 void tw_signature(struct tw *tw, const char *key, uint32_t subgraph, const struct tw_map *inputs,
                   uint32_t n_inputs, const struct tw_map *outputs, uint32_t n_outputs);
 
-/* Adds a named blob u8[n_bytes]. */
+/* Adds a named blob: u8[n_bytes] in a new buffer, or any buffer. */
 void tw_metadata(struct tw *tw, const char *name, const void *bytes, size_t n_bytes);
+void tw_metadata_buffer(struct tw *tw, const char *name, uint32_t buffer);
 
 /* Sets the model's description and schema version ("" and 3 in a new one). */
 void tw_model(struct tw *tw, const char *description, uint32_t version);
 
 /* Writes the file: u8[*ret_n_bytes], aligned to 16. Once. */
 const uint8_t *tw_finish(struct tw *tw, size_t *ret_n_bytes);
+
+/* A copy of a list that lives as long as the writer, for changes of a node's lists. */
+struct scree_i32s tw_list(struct tw *tw, struct scree_i32s list);
 
 /* For changes: a tensor, an operator of the present subgraph; a buffer. Valid until the next of its
  * kind is added. */
