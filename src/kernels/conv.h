@@ -60,6 +60,10 @@ void scree_conv_s8(const struct scree_conv_shape *shape, const struct scree_conv
                    const int8_t *in, const int8_t *filter, const int32_t *bias, int8_t *out,
                    size_t tile);
 
+/* in and filter s8, out s32: sums that wrap at 32 bits, with no zero points and as they are. */
+void scree_conv_s8_s32(const struct scree_conv_shape *shape, const int8_t *in, const int8_t *filter,
+                       int32_t *out, size_t tile);
+
 /* in and out s16, filter s8, bias s64[out_c] or NULL; sums of 64 bits. input_zp is 0. */
 void scree_conv_s16(const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
                     const int16_t *in, const int8_t *filter, const int64_t *bias, int16_t *out,

@@ -157,8 +157,7 @@ int scree_matrix_hybrid(const struct scree_call *call, enum scree_activation act
     return 0;
 }
 
-/* Takes n * size bytes, aligned to 64, at the end of the scratch. */
-static bool take(struct scree_call *call, size_t n, size_t size, size_t *ret_offset)
+bool scree_matrix_take(struct scree_call *call, size_t n, size_t size, size_t *ret_offset)
 {
     size_t end;
 
@@ -176,11 +175,11 @@ int scree_matrix_plan_scratch(struct scree_call *call, int32_t n_images,
 
     call->scratch_bytes = 0;
     if (weights->type == SCREE_TYPE_INT4)
-        fits = take(call, weights->n_elements, 1, &scratch->weights);
+        fits = scree_matrix_take(call, weights->n_elements, 1, &scratch->weights);
     if (fits && n > 0)
-        fits = take(call, input->n_elements, 1, &scratch->input) &&
-               take(call, n, sizeof(float), &scratch->scales) &&
-               take(call, n, sizeof(int32_t), &scratch->zero_points);
+        fits = scree_matrix_take(call, input->n_elements, 1, &scratch->input) &&
+               scree_matrix_take(call, n, sizeof(float), &scratch->scales) &&
+               scree_matrix_take(call, n, sizeof(int32_t), &scratch->zero_points);
     return fits ? 0 : scree_fail(err, E2BIG, "working memory of over 2^64 bytes");
 }
 

@@ -55,6 +55,10 @@ int scree_matrix_hybrid(const struct scree_call *call, enum scree_activation act
                         int32_t out_c, bool per_channel, struct scree_conv_hybrid *hybrid,
                         struct scree_error *err);
 
+/* Takes n * size bytes, aligned to 64, at the end of call->scratch; *ret_offset is where they are.
+ * False if their number does not fit in a size_t. */
+bool scree_matrix_take(struct scree_call *call, size_t n, size_t size, size_t *ret_offset);
+
 /* Lays out call->scratch for n_images images of activations that are quantized each by itself (0 if
  * the call is not hybrid). Errors: E2BIG. */
 int scree_matrix_plan_scratch(struct scree_call *call, int32_t n_images,

@@ -244,12 +244,14 @@ static void store_s16(const int32_t *values, int32_t n, int16_t *to)
         to[i] = (int16_t)values[i];
 }
 
-/* Where a tile's sums of 32 bits go: exactly one of out8 and out16 is not NULL. */
+/* Where a tile's sums of 32 bits go: exactly one of the outs is not NULL. Into out32 they go as
+ * they are. */
 struct target {
     const struct scree_conv_quant *quant;
     const int32_t *bias;
     uint8_t *out8;
     int16_t *out16;
+    int32_t *out32;
 };
 
 static void store_row(const struct target *target, const struct tile *tile, const int64_t *sums,
@@ -259,6 +261,10 @@ static void store_row(const struct target *target, const struct tile *tile, cons
     int32_t values[SCREE_PRODUCT_CHANNELS];
 
     narrow_sums(sums, tile->n_o, narrow);
+    if (target->out32) {
+        memcpy(target->out32 + to, narrow, (size_t)tile->n_o * sizeof *narrow);
+        return;
+    }
     scree_requantize_row(target->quant, narrow, target->bias, tile->o, tile->n_o, values);
     if (target->out8)
         for (int32_t j = 0; j < tile->n_o; j++)
@@ -321,6 +327,15 @@ void scree_conv_s8(const struct scree_conv_shape *shape, const struct scree_conv
                             .input_zp = quant->input_zp,
                             .filter_zp = quant->filter_zp};
     struct target target = {.quant = quant, .bias = bias, .out8 = (uint8_t *)out};
+
+    conv_32(shape, &source, &target, tile);
+}
+
+void scree_conv_s8_s32(const struct scree_conv_shape *shape, const int8_t *in, const int8_t *filter,
+                       int32_t *out, size_t tile)
+{
+    struct source source = {.in = in, .filter = (const uint8_t *)filter};
+    struct target target = {.out32 = out};
 
     conv_32(shape, &source, &target, tile);
 }
