@@ -188,3 +188,63 @@ void scree_shared_plan_unref(struct scree_shared_plan *plan)
     scree_plan_done(&plan->plan);
     free(plan);
 }
+
+/* A file of the metadata that was asked for before. */
+struct scree_model_file {
+    struct scree_model_file *next;
+    const char *name; /* NULL: the labels of the outputs */
+    const uint8_t *bytes;
+    size_t n_bytes;
+};
+
+static const struct scree_model_file *find_again(const struct scree_model *model, const char *name)
+{
+    const struct scree_model_file *file = model->found;
+
+    while (file && (!name != !file->name || (name && strcmp(name, file->name) != 0)))
+        file = file->next;
+    return file;
+}
+
+/* Finds the file in the archive and remembers it, so that asking again unpacks nothing. */
+static int find_file(struct scree_model *model, const char *name,
+                     const struct scree_model_file **ret, struct scree_error *err)
+{
+    struct scree_model_file *file;
+    const uint8_t *bytes;
+    size_t n_bytes;
+    int rc;
+
+    rc = scree_graph_file(&model->graph, name, &model->files, &bytes, &n_bytes, err);
+    if (rc < 0)
+        return rc;
+    file = scree_arena_new(&model->files, struct scree_model_file, 1);
+    if (file && name)
+        file->name = scree_arena_strndup(&model->files, name, strlen(name));
+    if (!file || (name && !file->name))
+        return scree_fail_memory(err, sizeof *file);
+    file->bytes = bytes;
+    file->n_bytes = n_bytes;
+    file->next = model->found;
+    model->found = file;
+    *ret = file;
+    return 0;
+}
+
+int scree_model_file(struct scree_model *model, const char *name, const void **ret_bytes,
+                     size_t *ret_n_bytes, struct scree_error *err)
+{
+    const struct scree_model_file *file;
+    int rc = 0;
+
+    pthread_mutex_lock(&model->lock);
+    file = find_again(model, name);
+    if (!file)
+        rc = find_file(model, name, &file, err);
+    pthread_mutex_unlock(&model->lock);
+    if (rc < 0)
+        return rc;
+    *ret_bytes = file->bytes;
+    *ret_n_bytes = file->n_bytes;
+    return 0;
+}
