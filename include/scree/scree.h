@@ -1,4 +1,4 @@
-/* scree/scree.h - run quantized TensorFlow Lite models: models, sessions, tensors.
+/* scree/scree.h - run quantized TensorFlow Lite models: models, sessions, tensors, pictures.
  *
  * A model is opened once and is immutable; any number of sessions run it. The usual call:
  *
@@ -239,6 +239,295 @@ struct scree_memory {
 /* Tells how much memory the session uses. Cannot fail. */
 SCREE_API void scree_session_memory(const struct scree_session *session,
                                     struct scree_memory *ret_memory);
+
+/* ---- pictures ----------------------------------------------------------------------------------
+ */
+
+/* A picture in memory: RGB, 8 bits a channel. */
+struct scree_image;
+
+/* Decodes the picture file `path`: JPEG, PNG, WebP, BMP, PPM or PGM, found from its bytes.
+ *
+ * upright  turn and mirror the picture as its EXIF orientation says; false keeps the pixels as they
+ *          are stored, which is what Pillow and TensorFlow do
+ * ret_image  owned by the caller, freed with scree_image_free()
+ * Errors: ENOENT, EACCES, EIO (the file), EBADMSG (damaged), ENOTSUP (not a format of the list),
+ * E2BIG (over 64 million pixels or 16384 on a side), ENOMEM. */
+SCREE_API int scree_image_open(const char *path, bool upright, struct scree_image **ret_image,
+                               struct scree_error *err);
+
+/* The same from memory. `bytes` u8[n_bytes] is read by the call and not kept. */
+SCREE_API int scree_image_open_memory(const void *bytes, size_t n_bytes, bool upright,
+                                      struct scree_image **ret_image, struct scree_error *err);
+
+/* Frees a picture. Accepts NULL. */
+SCREE_API void scree_image_free(struct scree_image *image);
+
+/* Its size in pixels, each in [1, 16384]. Cannot fail. */
+SCREE_API int32_t scree_image_width(const struct scree_image *image);
+SCREE_API int32_t scree_image_height(const struct scree_image *image);
+
+/* Its pixels, u8[height][width][3], rows from the top without padding. They live as long as the
+ * picture. Cannot fail. */
+SCREE_API const uint8_t *scree_image_pixels(const struct scree_image *image);
+
+/* A part of a picture, in pixels. */
+struct scree_rect {
+    int32_t x, y, w, h;
+};
+
+/* How a picture comes into an input of another shape. */
+enum scree_fit_mode {
+    SCREE_FIT_STRETCH,   /* all of the picture fills all of the target, whatever its shape */
+    SCREE_FIT_LETTERBOX, /* all of the picture, its shape kept, in the middle; the rest is padding
+                          */
+    SCREE_FIT_CROP,      /* the largest middle part that has the target's shape fills the target */
+};
+
+/* Where a picture went: target pixels in `dst` show source pixels in `src`. */
+struct scree_fit {
+    struct scree_rect src, dst;
+};
+
+/* How a picture becomes numbers; all zero, or NULL, is the default.
+ *
+ *     real value = (pixel - mean[channel]) / std[channel]
+ *
+ * and quantized as the input is. With n_values 0: uint8 and int8 inputs take the pixel itself
+ * (p, p - 128), because a quantized input's range is that of the training pictures; float32 and
+ * int16 ones take p / 255. */
+struct scree_picture_options {
+    enum scree_fit_mode fit;
+    int32_t n_values; /* 0: mean and std do not count; 1: [0] is for all channels; 3 */
+    float mean[3];
+    float std[3]; /* not 0 */
+};
+
+/* Fills input `index` with a picture: resized with Pillow's bilinear filter to the same bits,
+ * normalized, and turned to gray for an input of one channel. A letterbox's padding is gray (114),
+ * as the YOLO family is trained with.
+ *
+ * session  the input is uint8, int8, int16 or float32 of shape [1, h, w, c] or [h, w, c], c 1 or 3
+ * options  NULL for the defaults; not kept
+ * ret_fit  where the picture went, for scree_detect() and its like; may be NULL
+ * Errors: EINVAL (index, options), ENOTSUP (an input that is no picture), E2BIG (sides over 16384),
+ * ENOMEM. On failure the input is untouched. */
+SCREE_API int scree_session_set_image(struct scree_session *session, uint32_t index,
+                                      const struct scree_image *image,
+                                      const struct scree_picture_options *options,
+                                      struct scree_fit *ret_fit, struct scree_error *err);
+
+/* ---- labels ------------------------------------------------------------------------------------
+ */
+
+/* The names of classes. */
+struct scree_labels;
+
+/* Reads a label file: one label a line, in the order of the classes, LF or CRLF; or lines "7 label"
+ * or "7: label", where every line has a number, rising. The labels "???" and "n/a" and empty lines
+ * are classes without a name. Control characters and what is not valid UTF-8 become "?".
+ *
+ * ret_labels  owned by the caller, freed with scree_labels_free()
+ * Errors: ENOENT, EACCES, EIO (the file), EBADMSG (no label in it), E2BIG (over 16 MiB, over a
+ * million classes), ENOMEM. */
+SCREE_API int scree_labels_open(const char *path, struct scree_labels **ret_labels,
+                                struct scree_error *err);
+
+/* The same from memory. `bytes` u8[n_bytes] is read by the call and not kept. */
+SCREE_API int scree_labels_open_memory(const void *bytes, size_t n_bytes,
+                                       struct scree_labels **ret_labels, struct scree_error *err);
+
+/* The labels packed in the model's metadata. Errors: as scree_model_file() (ENOENT: it has none)
+ * and scree_labels_open_memory(). */
+SCREE_API int scree_labels_of_model(struct scree_model *model, struct scree_labels **ret_labels,
+                                    struct scree_error *err);
+
+/* Lists that are built in: "coco-91" (the 80 classes of COCO as TensorFlow counts them: ids 1 to 90
+ * with gaps, less 1), "coco-80" (the same without gaps, as YOLO counts them), "voc-21" (Pascal VOC,
+ * background first), "keypoints-17" (the key points of MoveNet and PoseNet).
+ * Errors: ENOENT (no such list), ENOMEM. */
+SCREE_API int scree_labels_builtin(const char *name, struct scree_labels **ret_labels,
+                                   struct scree_error *err);
+
+/* Settles whether class 0 is the background, which lists and models disagree on. A model that
+ * answers with n_classes classes is matched with a list of n labels thus:
+ *
+ *     n == n_classes - 1      class k has label k - 1; class 0 is "background"
+ *     n == n_classes + 1 and the first label is "background" or has no name, as "???"
+ *                             class k has label k + 1
+ *     otherwise               class k has label k
+ *
+ * n_classes 0 stands for a detector that does not tell how many classes it knows: it does not count
+ * the background, so the second row holds whatever n is. Lists with numbers in the file are left
+ * as they are. Cannot fail. */
+SCREE_API void scree_labels_align(struct scree_labels *labels, uint32_t n_classes);
+
+/* The number of labels in the list, nameless ones included. Cannot fail. */
+SCREE_API uint32_t scree_labels_count(const struct scree_labels *labels);
+
+/* The name of a class in UTF-8, or NULL if the list has none for it. Lives as long as the list,
+ * which may be NULL. Cannot fail. */
+SCREE_API const char *scree_labels_get(const struct scree_labels *labels, int64_t class_id);
+
+/* Frees a list. Accepts NULL. */
+SCREE_API void scree_labels_free(struct scree_labels *labels);
+
+/* ---- what outputs mean -------------------------------------------------------------------------
+ */
+
+/* One class and its score. */
+struct scree_class {
+    int32_t class_id;
+    float score; /* the real value: scale * (raw - zero_point) */
+    float raw;   /* the number as it stands in the tensor */
+};
+
+/* The k classes with the highest scores, best first; of equal scores the lower class first. NaN is
+ * below every number.
+ *
+ * scores  uint8, int8, int16, int32, int64 or float32 of any shape; its elements are the classes
+ * ret_classes  scree_class[min(k, elements)]
+ * k  in [1, 1000]: the worst case takes time in proportion
+ * Returns the number of classes written. Errors: EINVAL (k; a tensor without data), ENOTSUP
+ * (another type; per-channel quantization). */
+SCREE_API int scree_topk(const struct scree_tensor *scores, uint32_t k,
+                         struct scree_class *ret_classes, struct scree_error *err);
+
+/* What a model is for. */
+enum scree_task {
+    SCREE_TASK_ANY, /* asked for: find it from the outputs; answered: unknown */
+    SCREE_TASK_CLASSIFY,
+    SCREE_TASK_DETECT,
+    SCREE_TASK_SEGMENT,
+    SCREE_TASK_POSE,
+};
+
+/* "classify", "detect", "segment", "pose"; "any" for anything else. The text is static. */
+SCREE_API const char *scree_task_name(enum scree_task task);
+
+/* How the outputs of a session are to be read, found from their types and shapes and a side file.
+ * It holds scratch memory: one thread at a time. */
+struct scree_vision;
+
+/* What scree_vision_new() cannot see; all zero, or NULL, is the default. */
+struct scree_vision_options {
+    enum scree_task task;  /* only this; SCREE_TASK_ANY: the first that fits */
+    const char *side_file; /* path of a MODEL.json, see docs/model-json.md; NULL: none */
+};
+
+/* Finds out what the outputs of `session` mean and prepares to read them.
+ *
+ * The session is only looked at: the result serves every session of the same model and shapes.
+ * ret_vision  owned by the caller, freed with scree_vision_free()
+ * Errors: ENOTSUP (outputs that are nothing scree knows, or not of the task asked for; raw boxes
+ * without anchors in a side file), EBADMSG (the side file), ENOENT, EACCES, EIO (the same), E2BIG
+ * (over 200000 boxes, a mask over 4096 on a side), ENOMEM. */
+SCREE_API int scree_vision_new(const struct scree_session *session,
+                               const struct scree_vision_options *options,
+                               struct scree_vision **ret_vision, struct scree_error *err);
+
+/* Frees it. Accepts NULL. */
+SCREE_API void scree_vision_free(struct scree_vision *vision);
+
+/* What the model is for: never SCREE_TASK_ANY. Cannot fail. */
+SCREE_API enum scree_task scree_vision_task(const struct scree_vision *vision);
+
+/* What its outputs are, for people: "SSD with post-processing". The text is static. Cannot fail. */
+SCREE_API const char *scree_vision_head(const struct scree_vision *vision);
+
+/* The labels that belong to the model: the side file's, else the metadata's, else a built-in list
+ * if the number of classes tells (a detector of 80 or 90 classes, masks of 21); aligned.
+ * Errors: ENOENT (none), and as scree_labels_of_model(). */
+SCREE_API int scree_vision_labels(const struct scree_vision *vision, struct scree_model *model,
+                                  struct scree_labels **ret_labels, struct scree_error *err);
+
+/* The number of classes, as scree_labels_align() wants it: 0 if the outputs do not tell.
+ * Cannot fail. */
+SCREE_API uint32_t scree_vision_n_classes(const struct scree_vision *vision);
+
+/* The best options for pictures: the side file's; else a letterbox for YOLO, stretching for all
+ * others. ret_index is the input that takes the picture. Errors: ENOTSUP (no input is a picture).
+ */
+SCREE_API int scree_vision_picture(const struct scree_vision *vision, uint32_t *ret_index,
+                                   struct scree_picture_options *ret_options,
+                                   struct scree_error *err);
+
+/* scree_topk() of the session's class scores, after a run. Errors: also EINVAL if the task is not
+ * SCREE_TASK_CLASSIFY. */
+SCREE_API int scree_classify(struct scree_vision *vision, const struct scree_session *session,
+                             uint32_t k, struct scree_class *ret_classes, struct scree_error *err);
+
+/* A box around a thing. With the fit of scree_session_set_image(): in pixels of the picture, cut
+ * off at the edges of the part that the model saw. With fit NULL: in [0, 1] of the model's input.
+ */
+struct scree_detection {
+    int32_t class_id; /* not counting the background */
+    float score;
+    float ymin, xmin, ymax, xmax; /* ymin <= ymax, xmin <= xmax */
+};
+
+/* Which answers count; all zero, or NULL, is the default. */
+struct scree_detect_options {
+    float threshold; /* the least score; 0: the default (0.5 for boxes, 0.2 for poses); below 0: all
+                      */
+    float iou;       /* a box that overlaps a better one of its class more is dropped; 0: 0.5 */
+    bool any_class;  /* a better box of any class drops it */
+};
+
+/* Boxes found by the last run, best first (equal scores: lower class, then the model's order).
+ *
+ * fit  where the picture went; NULL: see struct scree_detection
+ * ret_detections  scree_detection[max]; max in [1, 1000]: suppression takes time in proportion
+ * Returns the number of boxes written. Boxes that are not finite, have no area inside the picture
+ * or a class outside [0, 1000000) are left out.
+ * Errors: EINVAL (not SCREE_TASK_DETECT, options, shapes other than at scree_vision_new()). */
+SCREE_API int scree_detect(struct scree_vision *vision, const struct scree_session *session,
+                           const struct scree_fit *fit, const struct scree_detect_options *options,
+                           uint32_t max, struct scree_detection *ret_detections,
+                           struct scree_error *err);
+
+/* The number of key points of a person, in the order of scree_labels_builtin("keypoints-17"). */
+#define SCREE_N_KEYPOINTS 17
+
+/* One key point, in pixels of the picture, or in [0, 1] of the input without a fit. It may lie
+ * outside of both. Never NaN. */
+struct scree_keypoint {
+    float y, x, score;
+};
+
+/* One person: the mean of the key points' scores, and the key points. */
+struct scree_pose {
+    float score;
+    struct scree_keypoint keypoints[SCREE_N_KEYPOINTS];
+};
+
+/* Persons found by the last run, best first.
+ *
+ * options  only the threshold counts, against the person's score
+ * ret_poses  scree_pose[max]; max in [1, 100]
+ * Returns the number of poses written. Errors: EINVAL (not SCREE_TASK_POSE, options, shapes other
+ * than at scree_vision_new()). */
+SCREE_API int scree_pose(struct scree_vision *vision, const struct scree_session *session,
+                         const struct scree_fit *fit, const struct scree_detect_options *options,
+                         uint32_t max, struct scree_pose *ret_poses, struct scree_error *err);
+
+/* The lines of a skeleton: *ret_pairs u8[n][2], numbers of key points. Returns n. Cannot fail. */
+SCREE_API uint32_t scree_pose_edges(const uint8_t (**ret_pairs)[2]);
+
+/* The value of a class map where the model did not look. Not a class. */
+#define SCREE_CLASS_NONE 255
+
+/* The class of every pixel after the last run, by nearest neighbour.
+ *
+ * fit  where the picture went: the map is then the whole picture's, w x h its size, and pixels that
+ *      the model did not see are SCREE_CLASS_NONE. NULL: the map is the model's input's
+ * w, h  the size of the map to write, in [1, 16384]
+ * ret_classes  u8[h][w]
+ * Errors: EINVAL (not SCREE_TASK_SEGMENT, w, h, fit, shapes other than at scree_vision_new()),
+ * EBADMSG (a class over 255 or negative). */
+SCREE_API int scree_segment(struct scree_vision *vision, const struct scree_session *session,
+                            const struct scree_fit *fit, int32_t w, int32_t h, uint8_t *ret_classes,
+                            struct scree_error *err);
 
 #ifdef __cplusplus
 }

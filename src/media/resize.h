@@ -11,16 +11,14 @@
  * version 12. From 13 on Pillow goes along the columns first when the height shrinks much more than
  * the width, which rounds some bytes the other way.
  *
+ * A struct scree_rect (scree.h, as struct scree_fit and enum scree_fit_mode) is legal where used if
+ * it lies inside the image and w and h are at least 1.
+ *
  * Memory: one allocation for the call, a few rows of the result. Threads: no shared state. */
 #ifndef SCREE_MEDIA_RESIZE_H
 #define SCREE_MEDIA_RESIZE_H
 
 #include "media/image.h"
-
-/* A part of an image, in pixels. Legal where used: inside the image, w and h at least 1. */
-struct scree_rect {
-    int32_t x, y, w, h;
-};
 
 enum scree_filter {
     /* A triangle whose half width is the scale when the picture shrinks (so every source pixel
@@ -28,18 +26,6 @@ enum scree_filter {
     SCREE_FILTER_BILINEAR,
     /* The source pixel under the middle of the target pixel. */
     SCREE_FILTER_NEAREST,
-};
-
-enum scree_fit_mode {
-    SCREE_FIT_STRETCH,   /* all of the picture fills all of the target, whatever its shape */
-    SCREE_FIT_LETTERBOX, /* all of the picture, its shape kept, in the middle; the rest is padding
-                          */
-    SCREE_FIT_CROP,      /* the largest middle part that has the target's shape fills the target */
-};
-
-/* Where a picture went: target pixels in `dst` show source pixels in `src`. */
-struct scree_fit {
-    struct scree_rect src, dst;
 };
 
 /* dst_rect of `dst` = src_rect of `src`, resized. Other pixels of dst stay.
