@@ -3,8 +3,6 @@
 #include "base/checked.h"
 #include "model/reading.h"
 
-#define MAX_OPERANDS 4096
-
 /* Slots of table Operator. */
 enum {
     OPERATOR_OPCODE_INDEX,
@@ -172,34 +170,19 @@ static int read_custom(struct scree_reading *reading, const struct scree_fb_tabl
     return 0;
 }
 
-/* One list of tensor numbers, each in [least, n_tensors). */
-static int read_operands(struct scree_reading *reading, const struct scree_fb_table *table,
-                         unsigned slot, const char *what, int32_t least, uint32_t n_tensors,
-                         struct scree_i32s *ret_operands, struct scree_error *err)
-{
-    int rc = scree_reading_i32s(reading, table, slot, ret_operands, err);
-
-    if (rc == 0 && ret_operands->n > MAX_OPERANDS)
-        return scree_fail(err, E2BIG, "%u %ss, the limit is %d", ret_operands->n, what,
-                          MAX_OPERANDS);
-    for (uint32_t i = 0; rc == 0 && i < ret_operands->n; i++)
-        if (ret_operands->v[i] < least || ret_operands->v[i] >= (int64_t)n_tensors)
-            return scree_fail(err, EBADMSG, "%s %u is tensor %d of %u", what, i, ret_operands->v[i],
-                              n_tensors);
-    return rc;
-}
-
 static int read_lists(struct scree_reading *reading, const struct scree_fb_table *table,
                       uint32_t n_tensors, struct scree_node *node, struct scree_error *err)
 {
     struct scree_i32s inputs, outputs, intermediates;
-    int rc = read_operands(reading, table, OPERATOR_INPUTS, "input", -1, n_tensors, &inputs, err);
+    int rc = scree_reading_operands(reading, table, OPERATOR_INPUTS, "input", -1, n_tensors,
+                                    &inputs, err);
 
     if (rc == 0)
-        rc = read_operands(reading, table, OPERATOR_OUTPUTS, "output", 0, n_tensors, &outputs, err);
+        rc = scree_reading_operands(reading, table, OPERATOR_OUTPUTS, "output", 0, n_tensors,
+                                    &outputs, err);
     if (rc == 0)
-        rc = read_operands(reading, table, OPERATOR_INTERMEDIATES, "intermediate", -1, n_tensors,
-                           &intermediates, err);
+        rc = scree_reading_operands(reading, table, OPERATOR_INTERMEDIATES, "intermediate", -1,
+                                    n_tensors, &intermediates, err);
     if (rc < 0)
         return rc;
     node->n_inputs = inputs.n;

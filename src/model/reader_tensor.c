@@ -1,6 +1,5 @@
 #include <float.h>
 #include <math.h>
-#include <stdalign.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -34,8 +33,6 @@ enum {
 
 /* Members of union QuantizationDetails. */
 enum { DETAILS_NONE, DETAILS_CUSTOM, DETAILS_BLOCKWISE, DETAILS_MULTI_AXIS };
-
-const alignas(16) uint8_t scree_reading_no_elements[16];
 
 static int read_dims(const struct scree_fb_vector *values, int32_t least,
                      struct scree_shape *ret_shape, struct scree_error *err)

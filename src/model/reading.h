@@ -1,5 +1,6 @@
-/* model/reading.h - what the files of the reader share: reader.c (the model, its subgraphs),
- * reader_tensor.c (one tensor), reader_node.c (one operator and its options).
+/* model/reading.h - what the files of the reader share: reader.c (the model), reader_subgraph.c (a
+ * subgraph, the order of its operators), reader_tensor.c (one tensor), reader_node.c (one operator
+ * and its options), reading.c (names, lists and buffers, which all have).
  *
  * Each function fills a part of the graph from a table of the file, and leaves in `err` what is
  * wrong with that part; the caller puts before it where the part is. A failed FlatBuffer read
@@ -54,6 +55,12 @@ int scree_reading_name(struct scree_reading *reading, const struct scree_fb_tabl
 int scree_reading_i32s(struct scree_reading *reading, const struct scree_fb_table *table,
                        unsigned slot, struct scree_i32s *ret_values, struct scree_error *err);
 
+/* The list of tensor numbers in a slot, each in [least, n_tensors); `what` is "input" or the like.
+ * Errors: EBADMSG; E2BIG for a list over 4,096. */
+int scree_reading_operands(struct scree_reading *reading, const struct scree_fb_table *table,
+                           unsigned slot, const char *what, int32_t least, uint32_t n_tensors,
+                           struct scree_i32s *ret_operands, struct scree_error *err);
+
 /* The bytes of buffer `index`. Errors: EBADMSG for an index or a place out of range. */
 int scree_reading_buffer(struct scree_reading *reading, uint32_t index,
                          struct scree_buffer *ret_buffer, struct scree_error *err);
@@ -61,6 +68,11 @@ int scree_reading_buffer(struct scree_reading *reading, uint32_t index,
 /* Reads one table Tensor. Errors: EBADMSG, E2BIG, ENOTSUP, ENOMEM. */
 int scree_reading_tensor(struct scree_reading *reading, const struct scree_fb_table *table,
                          struct scree_tensor_def *tensor, struct scree_error *err);
+
+/* Reads one table SubGraph and checks the order of its operators. `err` names the part.
+ * Errors: EBADMSG, E2BIG, ENOTSUP, ENOMEM. */
+int scree_reading_subgraph(struct scree_reading *reading, const struct scree_fb_table *table,
+                           struct scree_subgraph *subgraph, struct scree_error *err);
 
 /* Reads one table Operator of a subgraph with n_tensors. `err` names the operator.
  * Errors: EBADMSG, E2BIG, ENOMEM. */
