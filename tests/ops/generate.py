@@ -22,6 +22,8 @@ def load():
     if not cases.GROUPS:
         for family in FAMILIES:
             importlib.import_module("cases." + family)
+        names = [(group.op, group.label) for group in cases.GROUPS]
+        assert len(set(names)) == len(names), "two groups have one name"
     return cases.GROUPS
 
 

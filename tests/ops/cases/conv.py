@@ -30,8 +30,8 @@ def conv_quantized(draw, _, type_name, weights_type, bias_type):
     count, depth = filter_shape[0], products.size(filter_shape[1:])
     source, weights, bias, out = products.quants(draw, type_name, weights_type, depth, count)
     options["activation"] = draw.activation()
-    if type_name == "i16" and bias_type == "i32":
-        options["quantized_bias_type"] = "i32"  # else LiteRT takes any bias for int64
+    if type_name == "i16" and (bias_type == "i32" or draw.chance(50)):
+        options["quantized_bias_type"] = bias_type  # without it LiteRT reads int64
     return Case("CONV_2D", [draw.input(type_name, shape, source),
                             products.weights(draw, weights_type, filter_shape, weights),
                             _bias(draw, type_name, bias_type, count, depth, bias)],
@@ -137,6 +137,8 @@ def transpose_quantized(draw, _, type_name, weights_type, bias_type):
     inputs = [draw.ints_tensor(out_shape), products.weights(draw, weights_type, filter_shape,
                                                             weights),
               draw.input(type_name, shape, source)]
+    if type_name == "i16" and (bias_type == "i32" or draw.chance(50)):
+        options["quantized_bias_type"] = bias_type
     if draw.chance(60):
         inputs.append(_bias(draw, type_name, bias_type, count, depth, bias))
         options["activation"] = draw.activation()

@@ -30,8 +30,8 @@ def fully_connected_quantized(draw, _, type_name, weights_type, bias_types):
         low, high = products.bias_range(type_name, weights_type, depth)
         bias_type = draw.pick(*bias_types)
         inputs.append(draw.const(bias_type, (units,), bias, low, high))
-        if type_name == "i16" and bias_type == "i32":
-            options["quantized_bias_type"] = "i32"  # else LiteRT takes any bias for int64
+        if type_name == "i16" and (bias_type == "i32" or draw.chance(50)):
+            options["quantized_bias_type"] = bias_type
     elif draw.chance(50):
         inputs.append(None)
     return Case("FULLY_CONNECTED", inputs, [Tensor(type_name, (), out)], options)
