@@ -92,13 +92,16 @@ def run_case(module, case):
             else:
                 array = interpreter.get_tensor(detail["index"])
             outputs.append((NUMBERS[array.dtype.name], array.shape, array.tobytes()))
-        all_outputs.append(without_rest(outputs) if case.op == DETECTION else outputs)
+        all_outputs.append(without_rest(case.options, outputs) if case.op == DETECTION
+                           else outputs)
     return all_outputs
 
 
-def without_rest(outputs):
+def without_rest(options, outputs):
     """The outputs of a detection with zeros behind the last: LiteRT leaves there what was."""
     count = int(struct.unpack("<f", outputs[3][2])[0])
+    if not options.get("use_regular_nms"):
+        count *= options["max_classes_per_detection"]  # as many entries for each box counted
     cleared = []
     for number, dims, data in outputs[:3]:
         used = count * len(data) // dims[1]

@@ -25,7 +25,7 @@ class Built:
 
     def __init__(self, family, case, model):
         self.family, self.name, self.op, self.text = family, case.name, case.op, case.text()
-        self.model, self.runs = model, case.runs()
+        self.model, self.runs, self.options = model, case.runs(), case.options
         self.outputs = None  # for each run a list of (TensorType, dims, bytes)
 
     def hash(self):

@@ -38,7 +38,7 @@ def quantize_channels(draw, _, type_name):
     """Floats to integers with a scale for each slice."""
     shape = draw.shape(1, 4)
     return Case("QUANTIZE", [draw.input("f32", shape)],
-                [Tensor(type_name, (), _per_channel(draw, type_name, shape))])
+                [Tensor(type_name, shape, _per_channel(draw, type_name, shape))])
 
 
 @group("quantization", "QUANTIZE", "u8u8", 20, "u8", "u8")
