@@ -61,12 +61,12 @@ def main():
     for family in FAMILIES:
         expected.update(pack.read_expected(family))
     built = build(options, lambda name, index: name in expected)
-    changed = [case.name for case in built if case.hash() != expected[case.name][0]]
-    if changed:
-        sys.exit(f"generate.py: {len(changed)} cases are not those their expectations were made "
-                 f"for, the first is {changed[0]}: run oracle.py --commit")
     for case in built:
-        case.outputs = expected[case.name][1]
+        digest, outputs = expected[case.name]
+        if case.hash() == digest:
+            case.outputs = outputs
+        else:
+            case.forget()
     pack.write_pack(options.output, built)
     print(f"{len(built)} cases written to {options.output}")
 

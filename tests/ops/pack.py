@@ -5,6 +5,7 @@ A pack is b"SOPS0001", u32 n_cases, then for each case (all numbers little-endia
     blob model                                u32 length, bytes
     u32 n_runs, u32 n_inputs, u32 n_outputs
     for each run: n_inputs blobs, then n_outputs tensors
+A model of no bytes stands for a case that has changed since its expectation was made.
 A tensor is u32 TensorType, u32 rank, u32 dims[rank], blob.
 
 An expectation file is xz of b"SOPE0001", text of what made it, u32 n_cases, then for each case
@@ -27,6 +28,10 @@ class Built:
         self.family, self.name, self.op, self.text = family, case.name, case.op, case.text()
         self.model, self.runs, self.options = model, case.runs(), case.options
         self.outputs = None  # for each run a list of (TensorType, dims, bytes)
+
+    def forget(self):
+        """Leaves only the name: the case is no longer what its expectation was made for."""
+        self.model, self.runs, self.outputs = b"", [], []
 
     def hash(self):
         """Eight bytes that stand for the model and its inputs."""
@@ -78,8 +83,8 @@ def write_pack(path, cases):
     chunks = [b"SOPS0001", struct.pack("<I", len(cases))]
     for case in cases:
         chunks += [_text(case.name), _text(case.op), _text(case.text), _blob(case.model)]
-        chunks.append(struct.pack("<III", len(case.runs), len(case.runs[0]),
-                                  len(case.outputs[0])))
+        counts = (len(case.runs), len(case.runs[0]), len(case.outputs[0])) if case.runs else [0] * 3
+        chunks.append(struct.pack("<III", *counts))
         for inputs, outputs in zip(case.runs, case.outputs):
             chunks += [_blob(data) for data in inputs]
             chunks += [_tensor(tensor) for tensor in outputs]
