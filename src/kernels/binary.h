@@ -25,15 +25,21 @@ struct scree_binary_params {
     int32_t exponent;                       /* pow_n: >= 1 */
 };
 
+/* A quantized input k on the scale that both inputs share. */
+static inline int32_t scree_binary_input(int32_t q, const struct scree_binary_params *p, int k)
+{
+    return scree_multiply((int32_t)((uint32_t)(q - p->zero_point[k]) << p->left_shift),
+                          p->multiplier[k]);
+}
+
 /* clamp(x + y), clamp(x - y), clamp(x * y): f16 rounds after each step. min, max of the type. */
 scree_row_fn scree_add_f32, scree_add_f16, scree_add_i64, scree_add_i32, scree_add_i16;
 scree_row_fn scree_sub_f32, scree_sub_i64, scree_sub_i32;
 scree_row_fn scree_mul_f32, scree_mul_f16, scree_mul_i64, scree_mul_i32, scree_mul_u32,
     scree_mul_i16;
 
-/* clamp(out_zero_point + out_multiplier * (s(x, 0) +- s(y, 1))) with
- * s(q, k) = multiplier[k] * ((q - zero_point[k]) << left_shift). left_shift is 20 for 8 bits, 15
- * for 16; multiplier[k] <= 1/2, so nothing overflows 32 bits. */
+/* clamp(out_zero_point + out_multiplier * (s(x, 0) +- s(y, 1))), s = scree_binary_input. left_shift
+ * is 20 for 8 bits, 15 for 16; multiplier[k] <= 1/2, so nothing overflows 32 bits. */
 scree_row_fn scree_add_u8, scree_add_i8, scree_add_q16;
 scree_row_fn scree_sub_u8, scree_sub_i8, scree_sub_q16;
 
@@ -89,5 +95,17 @@ scree_row_fn scree_right_shift_i8, scree_right_shift_u8, scree_right_shift_i16,
 
 /* x && y, x || y of bool */
 scree_row_fn scree_logical_and, scree_logical_or;
+
+/* x where it is >= 0, else x * y. */
+scree_row_fn scree_prelu_f32;
+
+/* The same: clamp(out_zero_point + out_multiplier * (x - zero_point[0])), or below 0
+ * clamp(out_zero_point + multiplier[1] * ((x - zero_point[0]) * (y - zero_point[1]))).
+ * i16: y is i8. */
+scree_row_fn scree_prelu_u8, scree_prelu_i8, scree_prelu_i16;
+
+/* acc[i] = clamp(acc[i] + in[i]): to the finite floats; i32 wraps. acc, in [n] do not overlap. */
+void scree_accumulate_f32(float *acc, const float *in, size_t n);
+void scree_accumulate_i32(int32_t *acc, const int32_t *in, size_t n);
 
 #endif

@@ -39,6 +39,17 @@ static inline int32_t scree_rounding_shift(int32_t x, int exponent)
     return (int32_t)((x + half - (exponent > 0 && x < 0)) >> exponent);
 }
 
+/* The same for any exponent. Two of TFLite's kernels (DIV, comparisons) shift by exponents outside
+ * [0, 31], for which C++ has no answer; this is what x86 makes of them, where shifts count modulo
+ * 64 and modulo 32. */
+static inline int32_t scree_rounding_shift_x86(int32_t x, int exponent)
+{
+    int32_t mask = (int32_t)(((uint64_t)1 << (exponent & 63)) - 1);
+    int32_t threshold = (mask >> 1) + (x < 0);
+
+    return (x >> (exponent & 31)) + ((x & mask) > threshold);
+}
+
 /* x * m, m.q >= 0, with TFLite's double rounding (MultiplyByQuantizedMultiplier for int32): a left
  * shift wraps, as there. m.shift in [-31, 31]. */
 static inline int32_t scree_multiply(int32_t x, struct scree_multiplier m)

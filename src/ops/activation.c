@@ -2,6 +2,7 @@
  */
 #include <math.h>
 
+#include "ops/binary.h"
 #include "ops/common.h"
 #include "ops/unary.h"
 
@@ -103,6 +104,34 @@ int scree_leaky_relu_prepare(struct scree_call *call, struct scree_error *err)
     if (is_8bit(call->inputs[0]->type))
         scree_unary_use_table(call, unary, scree_leaky_relu_quantized);
     return 0;
+}
+
+/* ---- PRELU -------------------------------------------------------------------------------------
+ */
+
+int scree_prelu_prepare(struct scree_call *call, struct scree_error *err)
+{
+    static const struct scree_binary_kernels kernels = {
+        .f32 = scree_prelu_f32, .i16 = scree_prelu_i16, .i8 = scree_prelu_i8, .u8 = scree_prelu_u8};
+    const struct scree_operand *input = call->inputs[0];
+    struct scree_binary *binary = NULL;
+    float ratio;
+    int rc = scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+
+    if (rc < 0)
+        return rc;
+    if (!scree_shape_equal(&input->shape, &call->outputs[0]->shape))
+        return scree_fail(err, EBADMSG, "more slopes than values");
+    if (input->type == SCREE_TYPE_FLOAT32)
+        return 0;
+    rc = scree_binary_prepare_quantized(call, SCREE_ACTIVATION_NONE, &binary->args, err);
+    if (rc < 0)
+        return rc;
+    /* In float, as TFLite does. */
+    ratio = input->quant->scale[0] * call->inputs[1]->quant->scale[0] /
+            call->outputs[0]->quant->scale[0];
+    rc = scree_multiplier_check(scree_unary_scale_ratio(call), &binary->args.out_multiplier, err);
+    return rc < 0 ? rc : scree_multiplier_check(ratio, &binary->args.multiplier[1], err);
 }
 
 /* ---- LOGISTIC, TANH ----------------------------------------------------------------------------

@@ -1,25 +1,12 @@
 /* Arithmetic of two tensors: ADD, SUB, MUL, DIV and their kin. Prepare finds the common shape and
  * the kernel for the types, run goes through the rows. */
+#include "ops/binary.h"
+
 #include <math.h>
 
-#include "kernels/binary.h"
-#include "ops/broadcast.h"
 #include "ops/common.h"
-#include "ops/ops.h"
 
-/* The kernels of one operator by element type; NULL where it has none. */
-struct kernels {
-    scree_row_fn *f32, *f16, *i64, *i32, *i16, *i8, *u8, *u32, *u16;
-};
-
-struct binary {
-    struct scree_broadcast broadcast;
-    scree_row_fn *row;
-    bool same_shapes;
-    struct scree_binary_params args;
-};
-
-static scree_row_fn *kernel_of(const struct kernels *kernels, enum scree_type type)
+static scree_row_fn *kernel_of(const struct scree_binary_kernels *kernels, enum scree_type type)
 {
     switch (type) {
     case SCREE_TYPE_FLOAT32:
@@ -40,19 +27,19 @@ static scree_row_fn *kernel_of(const struct kernels *kernels, enum scree_type ty
         return kernels->u32;
     case SCREE_TYPE_UINT16:
         return kernels->u16;
+    case SCREE_TYPE_BOOL:
+        return kernels->boolean;
     default:
         return NULL;
     }
 }
 
-/* The parts that all binary operators share: shape, rows, kernel. The clamp is that of `activation`
- * on types that are not quantized. */
-static int prepare_binary(struct scree_call *call, const struct kernels *kernels,
-                          enum scree_activation activation, struct binary **ret_binary,
-                          struct scree_error *err)
+int scree_binary_prepare(struct scree_call *call, const struct scree_binary_kernels *kernels,
+                         enum scree_activation activation, struct scree_binary **ret_binary,
+                         struct scree_error *err)
 {
     const struct scree_operand *inputs[2] = {call->inputs[0], call->inputs[1]};
-    struct binary *binary = scree_call_params(call, sizeof *binary);
+    struct scree_binary *binary = scree_call_params(call, sizeof *binary);
     struct scree_binary_params *args;
     enum scree_type type = inputs[0]->type;
     struct scree_shape shape;
@@ -90,7 +77,7 @@ static int prepare_binary(struct scree_call *call, const struct kernels *kernels
 
 int scree_binary_run(const struct scree_call *call, struct scree_error *err)
 {
-    const struct binary *binary = call->params;
+    const struct scree_binary *binary = call->params;
     const void *data[2] = {call->inputs[0]->data, call->inputs[1]->data};
 
     scree_broadcast_run(&binary->broadcast, data, call->outputs[0]->data, binary->row,
@@ -112,14 +99,11 @@ static bool is_quantized(const struct scree_operand *operand)
     return is_8bit(operand) || (operand->type == SCREE_TYPE_INT16 && operand->quant->n > 0);
 }
 
-/* Checks the quantization of a quantized call, and sets its zero points and clamp. */
-static int prepare_quantized(const struct scree_call *call, enum scree_activation activation,
-                             struct scree_binary_params *args, struct scree_error *err)
+int scree_binary_prepare_quantized(const struct scree_call *call, enum scree_activation activation,
+                                   struct scree_binary_params *args, struct scree_error *err)
 {
     int rc = scree_quant_check_all(call, err);
 
-    if (rc == 0 && call->outputs[0]->type == SCREE_TYPE_INT16)
-        rc = scree_quant_check_symmetric(call, err);
     if (rc < 0)
         return rc;
     for (int k = 0; k < 2; k++)
@@ -162,7 +146,7 @@ static bool power_of_two_shifts(const struct scree_call *call, int32_t *shift)
     return true;
 }
 
-static int prepare_sum_pot16(struct binary *binary, const int32_t *shift, scree_row_fn *row,
+static int prepare_sum_pot16(struct scree_binary *binary, const int32_t *shift, scree_row_fn *row,
                              struct scree_error *err)
 {
     if (shift[0] < 0 || shift[1] < 0 || (shift[0] != 0 && shift[1] != 0))
@@ -177,15 +161,17 @@ static int prepare_sum_pot16(struct binary *binary, const int32_t *shift, scree_
 
 /* The quantized part of ADD and SUB. `pot16` is the kernel for i16 with power of two scales. */
 static int prepare_sum(const struct scree_call *call, enum scree_activation activation, bool pot,
-                       scree_row_fn *general16, scree_row_fn *pot16, struct binary *binary,
+                       scree_row_fn *general16, scree_row_fn *pot16, struct scree_binary *binary,
                        struct scree_error *err)
 {
     bool is_16bit = call->outputs[0]->type == SCREE_TYPE_INT16;
     int left_shift = is_16bit ? 15 : 20;
     int32_t shift[2];
     double twice_max;
-    int rc = prepare_quantized(call, activation, &binary->args, err);
+    int rc = scree_binary_prepare_quantized(call, activation, &binary->args, err);
 
+    if (rc == 0 && is_16bit)
+        rc = scree_quant_check_symmetric(call, err);
     if (rc < 0)
         return rc;
     if (is_16bit && pot && power_of_two_shifts(call, shift))
@@ -200,16 +186,16 @@ static int prepare_sum(const struct scree_call *call, enum scree_activation acti
 
 int scree_add_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_add_f32,
-                                           .f16 = scree_add_f16,
-                                           .i64 = scree_add_i64,
-                                           .i32 = scree_add_i32,
-                                           .i16 = scree_add_i16,
-                                           .i8 = scree_add_i8,
-                                           .u8 = scree_add_u8};
+    static const struct scree_binary_kernels kernels = {.f32 = scree_add_f32,
+                                                        .f16 = scree_add_f16,
+                                                        .i64 = scree_add_i64,
+                                                        .i32 = scree_add_i32,
+                                                        .i16 = scree_add_i16,
+                                                        .i8 = scree_add_i8,
+                                                        .u8 = scree_add_u8};
     const struct scree_add_options *options = &call->node->options.add;
-    struct binary *binary = NULL;
-    int rc = prepare_binary(call, &kernels, options->activation, &binary, err);
+    struct scree_binary *binary = NULL;
+    int rc = scree_binary_prepare(call, &kernels, options->activation, &binary, err);
 
     if (rc < 0 || !is_quantized(call->inputs[0]))
         return rc;
@@ -219,15 +205,15 @@ int scree_add_prepare(struct scree_call *call, struct scree_error *err)
 
 int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_sub_f32,
-                                           .i64 = scree_sub_i64,
-                                           .i32 = scree_sub_i32,
-                                           .i16 = scree_sub_q16,
-                                           .i8 = scree_sub_i8,
-                                           .u8 = scree_sub_u8};
+    static const struct scree_binary_kernels kernels = {.f32 = scree_sub_f32,
+                                                        .i64 = scree_sub_i64,
+                                                        .i32 = scree_sub_i32,
+                                                        .i16 = scree_sub_q16,
+                                                        .i8 = scree_sub_i8,
+                                                        .u8 = scree_sub_u8};
     const struct scree_sub_options *options = &call->node->options.sub;
-    struct binary *binary = NULL;
-    int rc = prepare_binary(call, &kernels, options->activation, &binary, err);
+    struct scree_binary *binary = NULL;
+    int rc = scree_binary_prepare(call, &kernels, options->activation, &binary, err);
 
     if (rc < 0 || (!is_8bit(call->inputs[0]) && call->inputs[0]->type != SCREE_TYPE_INT16))
         return rc;
@@ -240,21 +226,23 @@ int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
 
 int scree_mul_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_mul_f32,
-                                           .f16 = scree_mul_f16,
-                                           .i64 = scree_mul_i64,
-                                           .i32 = scree_mul_i32,
-                                           .i16 = scree_mul_i16,
-                                           .i8 = scree_mul_i8,
-                                           .u8 = scree_mul_u8,
-                                           .u32 = scree_mul_u32};
+    static const struct scree_binary_kernels kernels = {.f32 = scree_mul_f32,
+                                                        .f16 = scree_mul_f16,
+                                                        .i64 = scree_mul_i64,
+                                                        .i32 = scree_mul_i32,
+                                                        .i16 = scree_mul_i16,
+                                                        .i8 = scree_mul_i8,
+                                                        .u8 = scree_mul_u8,
+                                                        .u32 = scree_mul_u32};
     enum scree_activation activation = call->node->options.mul.activation;
-    struct binary *binary = NULL;
-    int rc = prepare_binary(call, &kernels, activation, &binary, err);
+    struct scree_binary *binary = NULL;
+    int rc = scree_binary_prepare(call, &kernels, activation, &binary, err);
 
     if (rc < 0 || !is_quantized(call->inputs[0]))
         return rc;
-    rc = prepare_quantized(call, activation, &binary->args, err);
+    rc = scree_binary_prepare_quantized(call, activation, &binary->args, err);
+    if (rc == 0 && call->inputs[0]->type == SCREE_TYPE_INT16)
+        rc = scree_quant_check_symmetric(call, err);
     if (rc < 0)
         return rc;
     if (call->inputs[0]->type == SCREE_TYPE_INT16)
@@ -268,18 +256,18 @@ int scree_mul_prepare(struct scree_call *call, struct scree_error *err)
 
 int scree_div_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_div_f32,
-                                           .i32 = scree_div_i32,
-                                           .i16 = scree_div_q16,
-                                           .i8 = scree_div_i8,
-                                           .u8 = scree_div_u8};
+    static const struct scree_binary_kernels kernels = {.f32 = scree_div_f32,
+                                                        .i32 = scree_div_i32,
+                                                        .i16 = scree_div_q16,
+                                                        .i8 = scree_div_i8,
+                                                        .u8 = scree_div_u8};
     enum scree_activation activation = call->node->options.div.activation;
-    struct binary *binary = NULL;
-    int rc = prepare_binary(call, &kernels, activation, &binary, err);
+    struct scree_binary *binary = NULL;
+    int rc = scree_binary_prepare(call, &kernels, activation, &binary, err);
 
     if (rc < 0 || (!is_8bit(call->inputs[0]) && call->inputs[0]->type != SCREE_TYPE_INT16))
         return rc;
-    rc = prepare_quantized(call, activation, &binary->args, err);
+    rc = scree_binary_prepare_quantized(call, activation, &binary->args, err);
     if (rc < 0)
         return rc;
     return scree_multiplier_check(
@@ -320,7 +308,7 @@ static bool contains(const struct scree_operand *operand, int64_t value)
 
 int scree_div_run(const struct scree_call *call, struct scree_error *err)
 {
-    const struct binary *binary = call->params;
+    const struct scree_binary *binary = call->params;
     const struct scree_operand *divisor = call->inputs[1];
 
     if (divisor->type != SCREE_TYPE_FLOAT32 && contains(divisor, binary->args.zero_point[1]))
@@ -333,13 +321,13 @@ int scree_div_run(const struct scree_call *call, struct scree_error *err)
 
 int scree_floor_div_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_floor_div_f32,
-                                           .i32 = scree_floor_div_i32,
-                                           .i16 = scree_floor_div_i16,
-                                           .i8 = scree_floor_div_i8};
-    struct binary *binary = NULL;
+    static const struct scree_binary_kernels kernels = {.f32 = scree_floor_div_f32,
+                                                        .i32 = scree_floor_div_i32,
+                                                        .i16 = scree_floor_div_i16,
+                                                        .i8 = scree_floor_div_i8};
+    struct scree_binary *binary = NULL;
 
-    return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 /* TFLite refuses a zero divisor here for floats too. */
@@ -352,14 +340,14 @@ int scree_floor_div_run(const struct scree_call *call, struct scree_error *err)
 
 int scree_floor_mod_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_floor_mod_f32,
-                                           .i64 = scree_floor_mod_i64,
-                                           .i32 = scree_floor_mod_i32,
-                                           .i16 = scree_floor_mod_i16,
-                                           .i8 = scree_floor_mod_i8};
-    struct binary *binary = NULL;
+    static const struct scree_binary_kernels kernels = {.f32 = scree_floor_mod_f32,
+                                                        .i64 = scree_floor_mod_i64,
+                                                        .i32 = scree_floor_mod_i32,
+                                                        .i16 = scree_floor_mod_i16,
+                                                        .i8 = scree_floor_mod_i8};
+    struct scree_binary *binary = NULL;
 
-    return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 int scree_floor_mod_run(const struct scree_call *call, struct scree_error *err)
@@ -373,45 +361,45 @@ int scree_floor_mod_run(const struct scree_call *call, struct scree_error *err)
 
 int scree_maximum_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_maximum_f32,
-                                           .f16 = scree_maximum_f16,
-                                           .i64 = scree_maximum_i64,
-                                           .i32 = scree_maximum_i32,
-                                           .i16 = scree_maximum_i16,
-                                           .i8 = scree_maximum_i8,
-                                           .u8 = scree_maximum_u8};
-    struct binary *binary = NULL;
+    static const struct scree_binary_kernels kernels = {.f32 = scree_maximum_f32,
+                                                        .f16 = scree_maximum_f16,
+                                                        .i64 = scree_maximum_i64,
+                                                        .i32 = scree_maximum_i32,
+                                                        .i16 = scree_maximum_i16,
+                                                        .i8 = scree_maximum_i8,
+                                                        .u8 = scree_maximum_u8};
+    struct scree_binary *binary = NULL;
 
-    return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 int scree_minimum_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_minimum_f32,
-                                           .f16 = scree_minimum_f16,
-                                           .i64 = scree_minimum_i64,
-                                           .i32 = scree_minimum_i32,
-                                           .i16 = scree_minimum_i16,
-                                           .i8 = scree_minimum_i8,
-                                           .u8 = scree_minimum_u8};
-    struct binary *binary = NULL;
+    static const struct scree_binary_kernels kernels = {.f32 = scree_minimum_f32,
+                                                        .f16 = scree_minimum_f16,
+                                                        .i64 = scree_minimum_i64,
+                                                        .i32 = scree_minimum_i32,
+                                                        .i16 = scree_minimum_i16,
+                                                        .i8 = scree_minimum_i8,
+                                                        .u8 = scree_minimum_u8};
+    struct scree_binary *binary = NULL;
 
-    return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 int scree_squared_difference_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_squared_difference_f32,
-                                           .i32 = scree_squared_difference_i32,
-                                           .i8 = scree_squared_difference_i8};
+    static const struct scree_binary_kernels kernels = {.f32 = scree_squared_difference_f32,
+                                                        .i32 = scree_squared_difference_i32,
+                                                        .i8 = scree_squared_difference_i8};
     const int left_shift = 7;
-    struct binary *binary = NULL;
+    struct scree_binary *binary = NULL;
     double twice_max;
-    int rc = prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    int rc = scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 
     if (rc < 0 || !is_8bit(call->inputs[0]))
         return rc;
-    rc = prepare_quantized(call, SCREE_ACTIVATION_NONE, &binary->args, err);
+    rc = scree_binary_prepare_quantized(call, SCREE_ACTIVATION_NONE, &binary->args, err);
     if (rc < 0)
         return rc;
     twice_max = prepare_shared_scale(call, left_shift, &binary->args);
@@ -422,36 +410,36 @@ int scree_squared_difference_prepare(struct scree_call *call, struct scree_error
 
 int scree_atan2_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_atan2_f32};
-    struct binary *binary = NULL;
+    static const struct scree_binary_kernels kernels = {.f32 = scree_atan2_f32};
+    struct scree_binary *binary = NULL;
 
-    return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 int scree_bitwise_xor_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.i32 = scree_xor_32,
-                                           .i16 = scree_xor_16,
-                                           .i8 = scree_xor_8,
-                                           .u8 = scree_xor_8,
-                                           .u32 = scree_xor_32,
-                                           .u16 = scree_xor_16};
-    struct binary *binary = NULL;
+    static const struct scree_binary_kernels kernels = {.i32 = scree_xor_32,
+                                                        .i16 = scree_xor_16,
+                                                        .i8 = scree_xor_8,
+                                                        .u8 = scree_xor_8,
+                                                        .u32 = scree_xor_32,
+                                                        .u16 = scree_xor_16};
+    struct scree_binary *binary = NULL;
 
-    return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 int scree_right_shift_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.i32 = scree_right_shift_i32,
-                                           .i16 = scree_right_shift_i16,
-                                           .i8 = scree_right_shift_i8,
-                                           .u8 = scree_right_shift_u8,
-                                           .u32 = scree_right_shift_u32,
-                                           .u16 = scree_right_shift_u16};
-    struct binary *binary = NULL;
+    static const struct scree_binary_kernels kernels = {.i32 = scree_right_shift_i32,
+                                                        .i16 = scree_right_shift_i16,
+                                                        .i8 = scree_right_shift_i8,
+                                                        .u8 = scree_right_shift_u8,
+                                                        .u32 = scree_right_shift_u32,
+                                                        .u16 = scree_right_shift_u16};
+    struct scree_binary *binary = NULL;
 
-    return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 /* ---- POW ---------------------------------------------------------------------------------------
@@ -459,10 +447,10 @@ int scree_right_shift_prepare(struct scree_call *call, struct scree_error *err)
 
 int scree_pow_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_pow_f32, .i32 = scree_pow_i32};
-    struct binary *binary = NULL;
+    static const struct scree_binary_kernels kernels = {.f32 = scree_pow_f32, .i32 = scree_pow_i32};
+    struct scree_binary *binary = NULL;
 
-    return prepare_binary(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 /* The whole number >= 1 that the only exponent is, nearly; else 0. TFLite multiplies then. */
@@ -482,7 +470,7 @@ static int32_t whole_exponent(const struct scree_operand *exponent)
 
 int scree_pow_run(const struct scree_call *call, struct scree_error *err)
 {
-    const struct binary *binary = call->params;
+    const struct scree_binary *binary = call->params;
     const struct scree_operand *exponent = call->inputs[1];
     const void *data[2] = {call->inputs[0]->data, exponent->data};
     struct scree_binary_params args = binary->args;
@@ -503,23 +491,18 @@ int scree_pow_run(const struct scree_call *call, struct scree_error *err)
 /* ---- LOGICAL_AND, LOGICAL_OR -------------------------------------------------------------------
  */
 
-static int prepare_logical(struct scree_call *call, scree_row_fn *row, struct scree_error *err)
-{
-    static const struct kernels none;
-    struct binary *binary = NULL;
-    int rc = prepare_binary(call, &none, SCREE_ACTIVATION_NONE, &binary, err);
-
-    if (rc == 0)
-        binary->row = row;
-    return rc;
-}
-
 int scree_logical_and_prepare(struct scree_call *call, struct scree_error *err)
 {
-    return prepare_logical(call, scree_logical_and, err);
+    static const struct scree_binary_kernels kernels = {.boolean = scree_logical_and};
+    struct scree_binary *binary = NULL;
+
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }
 
 int scree_logical_or_prepare(struct scree_call *call, struct scree_error *err)
 {
-    return prepare_logical(call, scree_logical_or, err);
+    static const struct scree_binary_kernels kernels = {.boolean = scree_logical_or};
+    struct scree_binary *binary = NULL;
+
+    return scree_binary_prepare(call, &kernels, SCREE_ACTIVATION_NONE, &binary, err);
 }

@@ -63,20 +63,14 @@ ROWS(mul_i32, int32_t, clamp_i32(U32(x) * U32(y), p))
 ROWS(mul_u32, uint32_t, clamp_u32(x *y, p))
 ROWS(mul_i16, int16_t, clamp_i16(U32(x) * U32(y), p))
 
-/* Input k on the scale that both inputs share. */
-static inline int32_t shared_scale(int32_t q, const struct scree_binary_params *p, int k)
-{
-    return scree_multiply((int32_t)(U32(q - p->zero_point[k]) << p->left_shift), p->multiplier[k]);
-}
-
 /* A value on the output's scale, and clamped. */
 static inline int32_t output(int32_t x, const struct scree_binary_params *p)
 {
     return clamp_i32(U32(scree_multiply(x, p->out_multiplier)) + U32(p->out_zero_point), p);
 }
 
-#define ADD_QUANTIZED output(shared_scale(x, p, 0) + shared_scale(y, p, 1), p)
-#define SUB_QUANTIZED output(shared_scale(x, p, 0) - shared_scale(y, p, 1), p)
+#define ADD_QUANTIZED output(scree_binary_input(x, p, 0) + scree_binary_input(y, p, 1), p)
+#define SUB_QUANTIZED output(scree_binary_input(x, p, 0) - scree_binary_input(y, p, 1), p)
 
 ROWS(add_u8, uint8_t, ADD_QUANTIZED)
 ROWS(add_i8, int8_t, ADD_QUANTIZED)
@@ -110,16 +104,6 @@ static inline int32_t quotient_i32(int32_t x, int32_t y)
 ROWS(div_f32, float, clamp_f32(x / y, p))
 ROWS(div_i32, int32_t, clamp_i32(U32(quotient_i32(x, y)), p))
 
-/* round(x / 2^exponent). TFLite divides so by exponents beyond [0, 31] too, where C++ has no
- * answer; its results are those of x86, whose shifts count modulo 64 and modulo 32. */
-static inline int32_t rounding_shift_x86(int32_t x, int exponent)
-{
-    int32_t mask = (int32_t)(((uint64_t)1 << (exponent & 63)) - 1);
-    int32_t threshold = (mask >> 1) + (x < 0);
-
-    return (x >> (exponent & 31)) + ((x & mask) > threshold);
-}
-
 /* The quotient by way of the denominator's fixed-point reciprocal. */
 static inline int32_t div_quantized(int32_t x, int32_t y, const struct scree_binary_params *p)
 {
@@ -134,8 +118,8 @@ static inline int32_t div_quantized(int32_t x, int32_t y, const struct scree_bin
     inverse = scree_fixed_reciprocal(U32(denominator), 31, &bits);
     headroom = numerator ? __builtin_clrsb(numerator) : 31;
     quotient = scree_mul_high((int32_t)(U32(numerator) << headroom), inverse);
-    scaled = rounding_shift_x86(scree_mul_high(quotient, p->out_multiplier.q),
-                                bits + headroom - p->out_multiplier.shift);
+    scaled = scree_rounding_shift_x86(scree_mul_high(quotient, p->out_multiplier.q),
+                                      bits + headroom - p->out_multiplier.shift);
     return clamp_i32(U32(scaled) + U32(p->out_zero_point), p);
 }
 
@@ -191,7 +175,7 @@ ROWS(minimum_f16, scree_half, scree_half_to_float(x) < scree_half_to_float(y) ? 
 
 static inline int32_t squared_difference_i8(int8_t x, int8_t y, const struct scree_binary_params *p)
 {
-    int32_t difference = shared_scale(x, p, 0) - shared_scale(y, p, 1);
+    int32_t difference = scree_binary_input(x, p, 0) - scree_binary_input(y, p, 1);
 
     return output(difference * difference, p);
 }
@@ -255,3 +239,29 @@ ROWS(right_shift_u32, uint32_t, x >> (y > 31 ? 31 : y))
 
 ROWS(logical_and, bool, x &&y)
 ROWS(logical_or, bool, x || y)
+
+static inline int32_t prelu(int32_t x, int32_t y, const struct scree_binary_params *p)
+{
+    int32_t value = x - p->zero_point[0];
+    int32_t scaled = value >= 0 ? scree_multiply(value, p->out_multiplier)
+                                : scree_multiply(value * (y - p->zero_point[1]), p->multiplier[1]);
+
+    return clamp_i32(U32(scaled) + U32(p->out_zero_point), p);
+}
+
+ROWS(prelu_f32, float, x >= 0 ? x : x * y)
+ROWS(prelu_u8, uint8_t, prelu(x, y, p))
+ROWS(prelu_i8, int8_t, prelu(x, y, p))
+SCREE_ROWS_2(scree_prelu_i16, int16_t, int8_t, int16_t, struct scree_binary_params, prelu(x, y, p))
+
+void scree_accumulate_f32(float *restrict acc, const float *in, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = CLAMP(acc[i] + in[i], -FLT_MAX, FLT_MAX);
+}
+
+void scree_accumulate_i32(int32_t *restrict acc, const int32_t *in, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = (int32_t)(U32(acc[i]) + U32(in[i]));
+}
