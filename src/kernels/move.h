@@ -30,7 +30,7 @@ void scree_move_add(struct scree_move *move, size_t dim, ptrdiff_t src, ptrdiff_
  * scree_move_run faster and changes nothing else. */
 void scree_move_simplify(struct scree_move *move);
 
-/* dst[i · move->dst] = src[i · move->src] for each index i of move->dims.
+/* dst[sum of i * move->dst] = src[sum of i * move->src] for each index i of move->dims.
  *
  * element_bytes  1 to 16
  * src            u8[], read only where the strides lead; must not overlap what is written

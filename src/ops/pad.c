@@ -53,21 +53,27 @@ static void place_input(struct scree_layout *layout, const struct scree_operand 
 
 /* ---- PAD, PADV2 ---------------------------------------------------------------------------- */
 
+/* Whether zero is the output's zero point and not the number 0: for signed types the input says. */
+static bool pads_quantized(const struct scree_call *call)
+{
+    enum scree_type type = call->inputs[0]->type;
+
+    return type == SCREE_TYPE_UINT8 ||
+           ((type == SCREE_TYPE_INT8 || type == SCREE_TYPE_INT16) && call->inputs[0]->quant->n > 0);
+}
+
 /* PADV2's third input is one element of the input's type; where the output is quantized, it must be
  * so in the same way. */
 static int pad_value_check(const struct scree_call *call, struct scree_error *err)
 {
-    const struct scree_operand *value = scree_call_input(call, 2), *out = call->outputs[0];
-    bool quantized = out->type == SCREE_TYPE_UINT8 ||
-                     ((out->type == SCREE_TYPE_INT8 || out->type == SCREE_TYPE_INT16) &&
-                      call->inputs[0]->quant->n > 0);
+    const struct scree_operand *value = scree_call_input(call, 2);
 
     if (!value)
         return 0;
     if (value->n_elements != 1)
         return scree_fail(err, EBADMSG, "the value to pad with has %zu elements, not one",
                           value->n_elements);
-    return quantized ? scree_quant_check_same(value, out, err) : 0;
+    return pads_quantized(call) ? scree_quant_check_same(value, call->outputs[0], err) : 0;
 }
 
 int scree_pad_prepare(struct scree_call *call, struct scree_error *err)
@@ -88,17 +94,17 @@ int scree_pad_prepare(struct scree_call *call, struct scree_error *err)
 int scree_pad_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct scree_operand *value = scree_call_input(call, 2), *out = call->outputs[0];
-    int32_t zero_point = scree_operand_zero_point(out);
-    int64_t zero = 0;
+    int32_t zero_point = pads_quantized(call) ? scree_operand_zero_point(out) : 0;
     int8_t zero8 = (int8_t)zero_point;
     int16_t zero16 = (int16_t)zero_point;
+    int64_t zero = 0;
     const void *with = &zero;
 
     if (out->n_elements == 0)
         return 0;
     if (value)
         with = value->data;
-    else if (out->type == SCREE_TYPE_UINT8 || out->type == SCREE_TYPE_INT8)
+    else if (scree_type_bytes(out->type) == 1)
         with = &zero8;
     else if (out->type == SCREE_TYPE_INT16)
         with = &zero16;
