@@ -1,0 +1,97 @@
+/* scree segment: what each pixel belongs to. */
+#include <stdlib.h>
+
+#include "cli/look.h"
+
+/* How much of the picture the colours of the classes cover. */
+#define MASK_ALPHA 150
+
+static const struct scree_option options[] = {
+    {"threshold", 0, SCREE_OPTION_FLOAT, "SHARE",
+     "the least share of the picture for a class to be told (default 0.005)",
+     offsetof(struct scree_look_args, threshold), 0, 1},
+    SCREE_LOOK_OPTIONS,
+    {0}};
+
+static void draw_map(const struct scree_look *look, const uint8_t *classes, const double *shares)
+{
+    struct scree_rect whole = {0, 0, look->image->w, look->image->h};
+    int32_t scale = scree_draw_text_scale(look->image);
+    int n = 0;
+
+    scree_draw_classes(look->image, whole, classes, look->image->w, look->image->h, 0, MASK_ALPHA);
+    for (uint32_t id = 1; id < SCREE_CLASS_NONE; id++) {
+        char name[32];
+
+        if (shares[id] < look->args->threshold || shares[id] <= 0)
+            continue;
+        n++;
+        scree_draw_tag(look->image, 0, (float)(n * (SCREE_GLYPH_H + 4) * scale),
+                       scree_look_name(look, id, name, sizeof name), scale, scree_draw_palette(id));
+    }
+}
+
+static void tell_shares(const struct scree_look *look, const double *shares, json_t *json)
+{
+    json_t *list = json ? json_array() : NULL;
+
+    for (uint32_t id = 0; id < SCREE_CLASS_NONE; id++) {
+        char name[32];
+
+        if (shares[id] < look->args->threshold || shares[id] <= 0)
+            continue;
+        if (json) {
+            json_t *item = json_pack("{s:f}", "share", shares[id]);
+
+            scree_look_add_class(look, item, id);
+            json_array_append_new(list, item);
+        } else {
+            printf("  %5u  %-24s %5.1f %%\n", id, scree_look_name(look, id, name, sizeof name),
+                   100 * shares[id]);
+        }
+    }
+    if (json)
+        json_object_set_new(json, "classes", list);
+}
+
+static int answer(struct scree_look *look, json_t *json, bool draw, struct scree_error *err)
+{
+    size_t n = (size_t)look->image->w * (size_t)look->image->h;
+    uint8_t *classes = malloc(n);
+    double shares[256] = {0};
+    int rc;
+
+    if (!classes)
+        return scree_fail_memory(err, n);
+    rc = scree_segment(look->vision, look->session, &look->fit, look->image->w, look->image->h,
+                       classes, err);
+    for (size_t i = 0; rc >= 0 && i < n; i++)
+        shares[classes[i]] += 1.0 / (double)n;
+    if (rc >= 0)
+        tell_shares(look, shares, json);
+    if (rc >= 0 && draw)
+        draw_map(look, classes, shares);
+    free(classes);
+    return rc;
+}
+
+static int run(int argc, char **argv)
+{
+    struct scree_look_args args = {.threshold = 0.005};
+    const struct scree_look_verb verb = {&scree_verb_segment, SCREE_TASK_SEGMENT, answer};
+
+    return scree_look_run(&verb, &args, argc, argv);
+}
+
+const struct scree_verb scree_verb_segment = {
+    .name = "segment",
+    .positionals = "MODEL IMAGE...",
+    .min_positionals = 2,
+    .max_positionals = 1000000,
+    .summary = "Tell what each pixel of a picture belongs to",
+    .details = "Knows DeepLab and other models that answer with a class, or with scores, for each "
+               "pixel.",
+    .options = options,
+    .examples = "  scree segment deeplab.tflite dog.bmp --labels voc-21 --draw out.png",
+    .run = run,
+};
