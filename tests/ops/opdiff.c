@@ -11,12 +11,11 @@
  * run, but one that passes does, as does one that is not in the pack. */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <scree/scree.h>
+#include "support/expect.h"
 
 #define MAX_THREAD_COUNTS 8
 #define MAX_OPS           256
@@ -130,99 +129,8 @@ static struct one_case take_case(struct cursor *cursor)
     return one;
 }
 
-static uint8_t *read_file(const char *path, size_t *ret_n)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) < 0) {
-        fprintf(stderr, "opdiff: %s: %s\n", path, strerror(errno));
-        exit(2);
-    }
-    long n = ftell(file);
-    rewind(file);
-    uint8_t *bytes = malloc(n > 0 ? (size_t)n : 1);
-    if (n < 0 || !bytes || fread(bytes, 1, (size_t)n, file) != (size_t)n) {
-        fprintf(stderr, "opdiff: cannot read %s\n", path);
-        exit(2);
-    }
-    fclose(file);
-    *ret_n = (size_t)n;
-    return bytes;
-}
-
 /* ---- comparison --------------------------------------------------------------------------------
  */
-
-static bool is_float(uint32_t type)
-{
-    return type == SCREE_TYPE_FLOAT32 || type == SCREE_TYPE_FLOAT64 || type == SCREE_TYPE_FLOAT16;
-}
-
-static bool close_enough(double got, double want)
-{
-    if (isnan(want) || isnan(got))
-        return isnan(want) && isnan(got);
-    if (isinf(want) || isinf(got))
-        return want == got;
-    double difference = fabs(got - want);
-    return difference <= 1e-6 || difference <= 1e-5 * fabs(want);
-}
-
-/* The value of a half of IEEE 754. */
-static double half_value(uint16_t half)
-{
-    int exponent = half >> 10 & 31;
-    double fraction = half & 1023, value;
-    if (exponent == 31)
-        value = fraction ? (double)NAN : (double)INFINITY;
-    else
-        value = exponent ? ldexp(fraction + 1024, exponent - 25) : ldexp(fraction, -24);
-    return half & 0x8000 ? -value : value;
-}
-
-static double float_at(uint32_t type, const uint8_t *bytes, size_t index)
-{
-    if (type == SCREE_TYPE_FLOAT64) {
-        double value;
-        memcpy(&value, bytes + 8 * index, 8);
-        return value;
-    }
-    if (type == SCREE_TYPE_FLOAT16) {
-        uint16_t half;
-        memcpy(&half, bytes + 2 * index, 2);
-        return half_value(half);
-    }
-    float value;
-    memcpy(&value, bytes + 4 * index, 4);
-    return (double)value;
-}
-
-static void print_element(char *text, size_t n, uint32_t type, const uint8_t *bytes, size_t index)
-{
-    size_t width = scree_type_bytes((enum scree_type)type);
-    bool is_signed = type != SCREE_TYPE_UINT8 && type != SCREE_TYPE_UINT16 &&
-                     type != SCREE_TYPE_UINT32 && type != SCREE_TYPE_UINT64;
-    uint64_t value = 0;
-    if (is_float(type)) {
-        snprintf(text, n, "%.9g", float_at(type, bytes, index));
-        return;
-    }
-    for (size_t i = width; i-- > 0;)
-        value = value << 8 | bytes[width * index + i];
-    if (is_signed && width < 8 && value >> (8 * width - 1))
-        value |= UINT64_MAX << (8 * width);
-    if (is_signed)
-        snprintf(text, n, "%" PRId64, (int64_t)value);
-    else
-        snprintf(text, n, "%" PRIu64, value);
-}
-
-static bool same_element(uint32_t type, const uint8_t *got, const uint8_t *want, size_t index)
-{
-    size_t width = scree_type_bytes((enum scree_type)type);
-    if (is_float(type))
-        return close_enough(float_at(type, got, index), float_at(type, want, index));
-    return memcmp(got + index * width, want + index * width, width) == 0;
-}
 
 static bool same_shape(const struct scree_shape *got, const struct expected *want)
 {
@@ -273,7 +181,7 @@ static bool check_tensor(struct suite *suite, uint32_t run, uint32_t index,
     size_t width = scree_type_bytes(got->type), n = width ? got->bytes / width : 0;
     size_t n_wrong = 0, first = 0;
     for (size_t i = n; i-- > 0;) {
-        if (!same_element(want->type, got->data, want->data.bytes, i)) {
+        if (!expect_same(got->type, got->data, want->data.bytes, i)) {
             n_wrong++;
             first = i;
         }
@@ -281,11 +189,11 @@ static bool check_tensor(struct suite *suite, uint32_t run, uint32_t index,
     if (n_wrong == 0)
         return true;
     char got_text[40], want_text[40];
-    print_element(got_text, sizeof(got_text), want->type, got->data, first);
-    print_element(want_text, sizeof(want_text), want->type, want->data.bytes, first);
     snprintf(suite->why, sizeof(suite->why),
              "run %u output %u: %zu of %zu differ, first [%zu] is %s, expected %s", run, index,
-             n_wrong, n, first, got_text, want_text);
+             n_wrong, n, first,
+             expect_print(got_text, sizeof(got_text), got->type, got->data, first),
+             expect_print(want_text, sizeof(want_text), got->type, want->data.bytes, first));
     return false;
 }
 
@@ -518,18 +426,6 @@ static void report(const struct suite *suite)
            suite->n_ops, suite->passed, suite->failed, suite->skipped);
 }
 
-static void read_threads(struct suite *suite, const char *list)
-{
-    suite->n_threads = 0;
-    while (suite->n_threads < MAX_THREAD_COUNTS && *list) {
-        char *end;
-        suite->threads[suite->n_threads++] = (int)strtol(list, &end, 10);
-        if (end == list)
-            break;
-        list = *end ? end + 1 : end;
-    }
-}
-
 static int usage(void)
 {
     fprintf(stderr, "usage: opdiff [--op OP] [--filter TEXT] [--known FILE] [--threads LIST] "
@@ -556,15 +452,15 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--known") == 0)
             read_known(&suite, argv[++i]);
         else if (strcmp(argv[i], "--threads") == 0)
-            read_threads(&suite, argv[++i]);
+            suite.n_threads = expect_threads(argv[++i], suite.threads, MAX_THREAD_COUNTS);
         else
             return usage();
     }
-    if (!path)
+    if (!path || suite.n_threads == 0)
         return usage();
 
     struct cursor cursor;
-    uint8_t *pack = read_file(path, &cursor.left);
+    uint8_t *pack = expect_read_file(path, &cursor.left);
     cursor.at = pack;
     if (memcmp(take(&cursor, 8), "SOPS0001", 8) != 0)
         broken_pack();
