@@ -19,7 +19,7 @@ struct scree_multiplier {
 };
 
 /* The multiplier nearest to `real`, which must be finite and >= 0; below 2^-32 it is 0.
- * False (and *ret untouched) if `real` is not finite, negative, or 2^31 or more. */
+ * False (and *ret untouched) if `real` is not finite or is negative. */
 bool scree_multiplier_from_real(double real, struct scree_multiplier *ret);
 
 /* round(a * b / 2^31), halves towards +infinity; INT32_MIN * INT32_MIN saturates. Gemmlowp divides
@@ -51,19 +51,20 @@ static inline int32_t scree_rounding_shift_x86(int32_t x, int exponent)
 }
 
 /* x * m, m.q >= 0, with TFLite's double rounding (MultiplyByQuantizedMultiplier for int32): a left
- * shift wraps, as there. m.shift in [-31, 31]. */
+ * shift wraps, as there. m.shift >= -31; factors of 2^31 and more, which models with a useless scale
+ * ask for, shift modulo 32 as TFLite's code does on x86 and AArch64. */
 static inline int32_t scree_multiply(int32_t x, struct scree_multiplier m)
 {
     int left = m.shift > 0 ? m.shift : 0;
-    int32_t shifted = (int32_t)((uint32_t)x << left);
+    int32_t shifted = (int32_t)((uint32_t)x << (left & 31));
     int32_t high = (int32_t)(((int64_t)shifted * m.q + ((int64_t)1 << 30)) >> 31);
 
     return scree_rounding_shift(high, left - m.shift);
 }
 
 /* x * m for 64-bit accumulators (the int16 kernels), as TFLite's int64
- * MultiplyByQuantizedMultiplier: m.q is first rounded to 15 bits. x in [-2^47, 2^47), m.shift in
- * [-31, 7]. */
+ * MultiplyByQuantizedMultiplier: m.q is first rounded to 15 bits. Exact for x in [-2^47, 2^47) and
+ * m.shift in [-31, 7]; beyond, products wrap and shifts count modulo 64. */
 int32_t scree_multiply_i64(int64_t x, struct scree_multiplier m);
 
 #endif
