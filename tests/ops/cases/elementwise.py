@@ -66,6 +66,16 @@ def mul_quantized(draw, _, type_name):
                 {"activation": draw.activation()})
 
 
+@group("elementwise", "MUL", "far.u8", 8, "u8")
+@group("elementwise", "MUL", "far.i8", 8, "i8")
+def mul_far(draw, _, type_name):
+    """Products whose output has a scale that was never learnt: factors beyond all shifts."""
+    left, right = draw.quant(type_name), draw.quant(type_name)
+    out = Quant([draw.scale(-110, -30)], [draw.zero_point(type_name)])
+    return Case("MUL", _pair(draw, type_name, (left, right)), [Tensor(type_name, (), out)],
+                {"activation": "NONE"})
+
+
 @group("elementwise", "ADD", "f32", 30, "ADD", "f32")
 @group("elementwise", "ADD", "i32", 25, "ADD", "i32")
 @group("elementwise", "ADD", "i64", 20, "ADD", "i64")
