@@ -2,7 +2,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdbool.h>
 
 #include "kernels/c/rows.h"
 #include "kernels/fixed_math.h"

@@ -26,7 +26,7 @@ static inline int32_t real_value(int32_t q, const struct scree_binary_params *p,
     ROWS(scree_##name##_i64, int64_t, x op y)                                              \
     ROWS(scree_##name##_i32, int32_t, x op y)                                              \
     ROWS(scree_##name##_i16, int16_t, x op y)                                              \
-    ROWS(scree_##name##_bool, bool, x op y)                                                \
+    ROWS(scree_##name##_bool, uint8_t, (x != 0) op(y != 0))                                \
     ROWS(scree_##name##_u8, uint8_t, QUANTIZED(op))                                        \
     ROWS(scree_##name##_i8, int8_t, QUANTIZED(op))                                         \
     ROWS(scree_##name##_q16, int16_t, QUANTIZED(op))

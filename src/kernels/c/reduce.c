@@ -13,7 +13,7 @@
                                                                                                  \
         (void)p;                                                                                 \
         if (step == 0) {                                                                         \
-            acc_type acc = *out;                                                                 \
+            acc_type acc = first ? 0 : *out;                                                     \
                                                                                                  \
             if (first) {                                                                         \
                 type x = from[0];                                                                \
@@ -29,7 +29,7 @@
             return;                                                                              \
         }                                                                                        \
         for (size_t i = 0; i < n; i++) {                                                         \
-            acc_type acc = out[i];                                                               \
+            acc_type acc = first ? 0 : out[i];                                                   \
             type x = from[i];                                                                    \
                                                                                                  \
             out[i] = first ? (acc_type)(start) : (acc_type)(next);                               \
@@ -65,8 +65,9 @@ EXTREMES(i16, int16_t)
 EXTREMES(i8, int8_t)
 EXTREMES(u8, uint8_t)
 
-REDUCE(scree_any, bool, bool, x, acc || x)
-REDUCE(scree_all, bool, bool, x, acc &&x)
+/* Bytes that are not 0 count as true, whatever they are. */
+REDUCE(scree_any, uint8_t, uint8_t, x != 0, acc || x)
+REDUCE(scree_all, uint8_t, uint8_t, x != 0, acc &&x)
 
 /* One more factor of a quantized product. */
 static inline int32_t next_factor(int32_t acc, int32_t q, const struct scree_reduce_params *p)

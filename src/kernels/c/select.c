@@ -1,11 +1,9 @@
 #include "kernels/select.h"
 
-#include <stdbool.h>
-
 #include "kernels/c/rows.h"
 
 #define SELECT(name, type)                                                                         \
-    SCREE_INLINE void name##_loop(type *restrict out, const bool *condition, size_t step,          \
+    SCREE_INLINE void name##_loop(type *restrict out, const uint8_t *condition, size_t step,       \
                                   const type *x, size_t step_x, const type *y, size_t step_y,      \
                                   size_t n)                                                        \
     {                                                                                              \

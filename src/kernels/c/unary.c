@@ -1,7 +1,6 @@
 #include "kernels/unary.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 #include "kernels/c/rows.h"
 #include "kernels/fixed_math.h"
@@ -120,7 +119,7 @@ ROWS(neg_i32, int32_t, 0 - (uint32_t)x)
 ROWS(neg_i16, int16_t, -x)
 ROWS(neg_i8, int8_t, -x)
 ROWS(sign_i32, int32_t, (x > 0) - (x < 0))
-ROWS(logical_not, bool, !x)
+ROWS(logical_not, uint8_t, !x)
 
 /* ---- quantized ---------------------------------------------------------------------------------
  */
