@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "base/pool.h"
+#include "base/text.h"
 
 static void test_error_text_and_code(void **state)
 {
@@ -171,6 +172,37 @@ static void test_file_is_replaced_whole(void **state)
     assert_int_equal(rmdir(directory), 0); /* so nothing else was left in it */
 }
 
+static void test_text_is_quoted_and_cut(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t room;
+        const char *quoted;
+    } rows[] = {
+        {"", 8, "\"\""},
+        {"12345", 8, "\"12345\""},
+        {"123456", 8, "\"12...\""},
+        {"1\xc3\xa4"
+         "456",
+         8, "\"1...\""},
+        {"\xe2\x82\xac"
+         "45678",
+         9, "\"\xe2\x82\xac...\""},
+        {"\xf0\x9f\x90\xb1"
+         "45678",
+         9, "\"...\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char quoted[16];
+
+        memset(quoted, 'x', sizeof quoted);
+        assert_string_equal(scree_text_quote(rows[i].text, quoted, rows[i].room), rows[i].quoted);
+        assert_int_equal(quoted[rows[i].room], 'x');
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_pool_runs_each_tile_once),
         cmocka_unit_test(test_mapped_refuses_what_is_no_file),
         cmocka_unit_test(test_file_is_replaced_whole),
+        cmocka_unit_test(test_text_is_quoted_and_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,6 +245,37 @@ static void test_bounds_what_sharing_costs(void **state)
     }
 }
 
+/* 60,000 tensors of the same 60,000 bools. */
+static void test_bounds_what_shared_data_costs(void **state)
+{
+    enum { N = 60000 };
+    struct fbw_slot model[] = {[0] = FBW_U32(3), [2] = FBW_REF, [4] = FBW_REF};
+    struct fbw_slot subgraph[] = {FBW_REF};
+    struct fbw_slot tensor[] = {FBW_REF, FBW_U8(SCREE_TYPE_BOOL), FBW_U32(1)};
+    struct fbw_slot empty[] = {{0}}, buffer[] = {FBW_REF};
+    struct fbw out = {0};
+    struct scree_graph graph;
+    struct scree_error err;
+    size_t tensors, buffers;
+
+    (void)state;
+    fbw_number(&out, 0, 4);
+    fbw_put(&out, "TFL3", 4);
+    fbw_table(&out, 0, model, 5);
+    fbw_table(&out, fbw_references(&out, model[2].at, 1), subgraph, 1);
+    tensors = fbw_references(&out, subgraph[0].at, N);
+    fbw_table(&out, tensors, tensor, 3);
+    share(&out, tensors, N);
+    fbw_vector(&out, tensor[0].at, &(int32_t){N}, 1, 4, 4);
+    buffers = fbw_references(&out, model[4].at, 2);
+    fbw_table(&out, buffers, empty, 1);
+    fbw_table(&out, buffers + 4, buffer, 1);
+    fbw_vector(&out, buffer[0].at, NULL, N, 1, 16);
+    assert_int_equal(scree_graph_read(out.bytes, out.n, &graph, &err), -E2BIG);
+    assert_non_null(strstr(err.text, ": its data is used over and over"));
+    free(out.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_survives_every_byte),
         cmocka_unit_test(test_counts_the_work),
         cmocka_unit_test(test_bounds_what_sharing_costs),
+        cmocka_unit_test(test_bounds_what_shared_data_costs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,23 @@
 #include <cmocka.h>
 
 #include "model/reader.h"
+#include "support/fb_writer.h"
 #include "support/graph_check.h"
 #include "support/tflite_writer.h"
+
+/* How many more calls of calloc succeed; negative: all. Linked with --wrap. */
+static long allowed = -1;
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    if (allowed == 0)
+        return NULL;
+    allowed -= allowed > 0;
+    return __real_calloc(n, size);
+}
 
 /* The tensors of small_model(). */
 enum { IN, WEIGHTS, BIAS, OUT };
@@ -185,6 +200,11 @@ static void set_foreign_options(struct tw *tw)
     tw_node_at(tw, 0)->options.reshape.new_shape = TW_EMPTY;
 }
 
+static void set_bools(struct tw *tw)
+{
+    tw_constant(tw, "flags", SCREE_TYPE_BOOL, TW_SHAPE(3), "\1\0\1", 3);
+}
+
 static void set_text_constant(struct tw *tw)
 {
     tw_constant(tw, "words", SCREE_TYPE_STRING, TW_SHAPE(2), "\1\0\0\0", 4);
@@ -196,7 +216,7 @@ static void test_takes_what_tflite_takes(void **state)
         set_wide_buffer,      set_empty_buffer,   set_buffer_without_data, set_no_zero_points,
         set_odd_bias,         set_scale_of_float, set_custom_details,      set_short_signature,
         set_missing_metadata, set_empty_input,    set_optional_input,      set_foreign_options,
-        set_text_constant,
+        set_text_constant,    set_bools,
     };
 
     (void)state;
@@ -589,6 +609,22 @@ static void test_refuses_in_clear_words(void **state)
     }
 }
 
+static void test_refuses_a_model_of_nothing(void **state)
+{
+    struct fbw_slot version[] = {FBW_U32(3)};
+    struct fbw out = {0};
+    struct scree_graph graph;
+    struct scree_error err;
+
+    (void)state;
+    fbw_number(&out, 0, 4);
+    fbw_put(&out, "TFL3", 4);
+    fbw_table(&out, 0, version, 1);
+    assert_int_equal(scree_graph_read(out.bytes, out.n, &graph, &err), -EBADMSG);
+    assert_string_equal(err.text, "no subgraph");
+    free(out.bytes);
+}
+
 static void test_refuses_what_is_no_model(void **state)
 {
     static const char *const rows[] = {"", "TFL", "\x1c\0\0\0TFL2 and more", "\x89PNG\r\n\x1a\n"};
@@ -694,6 +730,44 @@ static void test_keeps_its_limits(void **state)
     }
 }
 
+/* The reader allocates whole blocks. A description that must be copied shifts where one ends, so
+ * that in the end each part of the graph is the one for which memory is out. */
+static int read_with(size_t n_description, long n_allowed, struct scree_error *err)
+{
+    char description[4096];
+    struct tw *tw = small_model();
+    struct scree_graph graph = {0};
+    const uint8_t *bytes;
+    size_t n;
+    int rc;
+
+    memset(description, '\n', sizeof description);
+    description[n_description] = '\0';
+    tw_model(tw, description, 3);
+    bytes = tw_finish(tw, &n);
+    allowed = n_allowed;
+    rc = scree_graph_read(bytes, n, &graph, err);
+    allowed = -1;
+    scree_graph_done(&graph);
+    tw_free(tw);
+    return rc;
+}
+
+static void test_each_allocation_fails_cleanly(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 4096; n += 16) {
+        struct scree_error err;
+        long n_allowed = 0;
+
+        while (read_with(n, n_allowed, &err) < 0) {
+            assert_non_null(strstr(err.text, "no memory for "));
+            n_allowed++;
+        }
+        assert_true(n_allowed >= 1 && n_allowed <= 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -708,8 +782,10 @@ int main(void)
         cmocka_unit_test(test_makes_names_safe),
         cmocka_unit_test(test_reads_several_subgraphs),
         cmocka_unit_test(test_refuses_in_clear_words),
+        cmocka_unit_test(test_refuses_a_model_of_nothing),
         cmocka_unit_test(test_refuses_what_is_no_model),
         cmocka_unit_test(test_keeps_its_limits),
+        cmocka_unit_test(test_each_allocation_fails_cleanly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
