@@ -45,15 +45,20 @@ static size_t arg_of(const struct scree_operand *in, size_t first, size_t n, siz
     }
 }
 
-int scree_arg_run(const struct scree_call *call, struct scree_error *err)
+/* Outputs a thread computes at once. */
+#define TILE 256
+
+static void arg_tile(void *arg, size_t tile, int thread)
 {
+    const struct scree_call *call = arg;
     const struct scree_operand *in = call->inputs[0], *out = call->outputs[0];
     int32_t axis = *(const int32_t *)call->params;
     size_t n = (size_t)in->shape.dims[axis];
     size_t inner = scree_shape_span(&in->shape, axis + 1, in->shape.rank);
+    size_t end = (tile + 1) * TILE < out->n_elements ? (tile + 1) * TILE : out->n_elements;
     bool max = call->node->opcode == SCREE_OP_ARG_MAX;
 
-    for (size_t i = 0; i < out->n_elements; i++) {
+    for (size_t i = tile * TILE; i < end; i++) {
         size_t index = arg_of(in, i / inner * inner * n + i % inner, n, inner, max);
 
         if (out->type == SCREE_TYPE_INT32)
@@ -61,5 +66,11 @@ int scree_arg_run(const struct scree_call *call, struct scree_error *err)
         else
             ((int64_t *)out->data)[i] = (int64_t)index;
     }
+}
+
+int scree_arg_run(const struct scree_call *call, struct scree_error *err)
+{
+    scree_pool_run(call->pool, (call->outputs[0]->n_elements + TILE - 1) / TILE, arg_tile,
+                   (void *)(uintptr_t)call);
     return 0;
 }

@@ -52,7 +52,7 @@ static uint8_t rounded_u8(float x)
         size_t c = (size_t)r->c, pitch = (size_t)r->in_w * c;                                    \
         struct between y = between_f32(r, (int32_t)(row % (size_t)r->out_h), r->in_h, r->out_h); \
         const type *picture = in + row / (size_t)r->out_h * picture_size(r);                     \
-        type *to = out + row * (size_t)r->out_w * c;                                             \
+        type *restrict to = out + row * (size_t)r->out_w * c;                                    \
                                                                                                  \
         for (int32_t i = 0; i < r->out_w; i++, to += c) {                                        \
             struct between x = between_f32(r, i, r->in_w, r->out_w);                             \
@@ -103,7 +103,7 @@ static int64_t round_20(int64_t x)
         struct between_10 y =                                                                      \
             between_i32(r, (int32_t)(row % (size_t)r->out_h), r->in_h, r->out_h);                  \
         const type *picture = in + row / (size_t)r->out_h * picture_size(r);                       \
-        type *to = out + row * (size_t)r->out_w * c;                                               \
+        type *restrict to = out + row * (size_t)r->out_w * c;                                      \
                                                                                                    \
         for (int32_t i = 0; i < r->out_w; i++, to += c) {                                          \
             struct between_10 x = between_i32(r, i, r->in_w, r->out_w);                            \
