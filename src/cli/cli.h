@@ -45,6 +45,10 @@ int scree_cli_open_shaped(const char *path, const struct scree_common_args *comm
  * byte. */
 void scree_cli_fill_random(struct scree_session *session, uint64_t seed);
 
+/* The side file of MODEL.tflite is MODEL.json beside it: its path into text[n], or NULL if there is
+ * none. */
+const char *scree_cli_side(const char *model, char *text, size_t n);
+
 /* Prints a JSON value with a newline at its end and releases it. Returns SCREE_EXIT_OK. */
 int scree_cli_print_json(json_t *json);
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "model/graph.h"
@@ -186,6 +187,17 @@ json_t *scree_cli_tensor_json(const struct scree_tensor *tensor)
     if (tensor->n_scales == 1)
         json_object_set_new(json, "zero_point", json_integer(tensor->zero_point));
     return json;
+}
+
+const char *scree_cli_side(const char *model, char *text, size_t n)
+{
+    size_t length = strlen(model);
+
+    if (length > 7 && strcmp(model + length - 7, ".tflite") == 0)
+        length -= 7;
+    if ((size_t)snprintf(text, n, "%.*s.json", (int)length, model) >= n)
+        return NULL;
+    return access(text, R_OK) == 0 ? text : NULL;
 }
 
 char *scree_cli_bytes(size_t n_bytes, char *text, size_t n)

@@ -114,6 +114,27 @@ static void print_ops(const struct scree_session *session)
     }
 }
 
+/* What its outputs look like, or NULL. */
+static struct scree_vision *find_task(const struct scree_session *session, const char *path)
+{
+    char side[4096];
+    struct scree_vision_options wanted = {.side_file = scree_cli_side(path, side, sizeof side)};
+    struct scree_vision *vision = NULL;
+
+    (void)scree_vision_new(session, &wanted, &vision, NULL);
+    return vision;
+}
+
+static void print_task(const struct scree_session *session, const char *path)
+{
+    struct scree_vision *vision = find_task(session, path);
+
+    if (vision)
+        printf("  looks like: %s (%s)\n", scree_task_name(scree_vision_task(vision)),
+               scree_vision_head(vision));
+    scree_vision_free(vision);
+}
+
 static void print_text(const char *path, const struct scree_model *model,
                        const struct scree_session *session, bool ops)
 {
@@ -124,6 +145,7 @@ static void print_text(const char *path, const struct scree_model *model,
     if (scree_model_description(model)[0])
         printf("  description: %s\n", scree_model_description(model));
     print_tensors(session);
+    print_task(session, path);
     print_session_counts(session);
     scree_session_memory(session, &memory);
     printf("  %.1f million multiply-accumulates\n", (double)scree_cli_macs(session) / 1e6);
@@ -212,6 +234,7 @@ static json_t *ops_json(const struct scree_session *session)
 static int print_inspect_json(const char *path, const struct scree_model *model,
                               const struct scree_session *session, bool ops)
 {
+    struct scree_vision *vision = find_task(session, path);
     struct scree_memory memory;
     json_t *json;
 
@@ -224,6 +247,11 @@ static int print_inspect_json(const char *path, const struct scree_model *model,
         (json_int_t)scree_cli_macs(session), "arena_bytes", (json_int_t)memory.arena_bytes,
         "weights_bytes", (json_int_t)memory.weights_bytes, "constants_bytes",
         (json_int_t)memory.constants_bytes);
+    if (vision) {
+        json_object_set_new(json, "task", json_string(scree_task_name(scree_vision_task(vision))));
+        json_object_set_new(json, "head", json_string(scree_vision_head(vision)));
+    }
+    scree_vision_free(vision);
     if (ops)
         json_object_set_new(json, "operators", ops_json(session));
     return scree_cli_print_json(json);
@@ -242,7 +270,7 @@ static int run(int argc, char **argv)
     if (args.dot)
         return scree_cli_print_dot(positionals.v[0]);
     rc = scree_cli_open_shaped(positionals.v[0], &args.common, args.shapes, &model, &session);
-    if (rc == SCREE_EXIT_BAD_INPUT && !args.common.json)
+    if (rc == SCREE_EXIT_BAD_INPUT && !args.common.json && !args.shapes)
         inspect_unrunnable(positionals.v[0]);
     if (rc)
         return rc;

@@ -96,19 +96,6 @@ static void free_paths(struct paths *paths)
 /* ---- what the model is -------------------------------------------------------------------------
  */
 
-/* MODEL.tflite has its side file in MODEL.json. Returns NULL if there is none; text[n] is for the
- * path. */
-static const char *find_side(const char *model, char *text, size_t n)
-{
-    size_t length = strlen(model);
-
-    if (length > 7 && strcmp(model + length - 7, ".tflite") == 0)
-        length -= 7;
-    if ((size_t)snprintf(text, n, "%.*s.json", (int)length, model) >= n)
-        return NULL;
-    return access(text, R_OK) == 0 ? text : NULL;
-}
-
 static int open_labels(struct looker *looker, struct scree_error *err)
 {
     const char *name = looker->args->labels;
@@ -131,7 +118,8 @@ static int open_vision(struct looker *looker, const char *path, struct scree_err
     char side[4096];
     struct scree_vision_options options = {
         .task = looker->verb->task,
-        .side_file = looker->args->side ? looker->args->side : find_side(path, side, sizeof side),
+        .side_file = looker->args->side ? looker->args->side
+                                        : scree_cli_side(path, side, sizeof side),
     };
     int rc = scree_vision_new(looker->session, &options, &looker->vision, err);
 

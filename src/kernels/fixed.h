@@ -51,8 +51,8 @@ static inline int32_t scree_rounding_shift_x86(int32_t x, int exponent)
 }
 
 /* x * m, m.q >= 0, with TFLite's double rounding (MultiplyByQuantizedMultiplier for int32): a left
- * shift wraps, as there. m.shift >= -31; factors of 2^31 and more, which models with a useless scale
- * ask for, shift modulo 32 as TFLite's code does on x86 and AArch64. */
+ * shift wraps, as there. m.shift >= -31; factors of 2^31 and more, which models with a useless
+ * scale ask for, shift modulo 32 as TFLite's code does on x86 and AArch64. */
 static inline int32_t scree_multiply(int32_t x, struct scree_multiplier m)
 {
     int left = m.shift > 0 ? m.shift : 0;
