@@ -46,6 +46,8 @@ struct scree_call {
     uint32_t n_inputs, n_outputs;
     struct scree_operand **inputs; /* NULL where an optional input is left out */
     struct scree_operand **outputs;
+    uint32_t n_intermediates;
+    struct scree_operand **intermediates; /* of LSTM: only their quantization means something */
     void *params;                /* prepare's message to run; NULL until prepare asks for it */
     size_t scratch_bytes;        /* set by prepare, 0 by default */
     void *scratch;               /* run: scratch_bytes, aligned to 64, contents undefined */

@@ -118,7 +118,9 @@ static int make_call(struct planner *planner, uint32_t index, struct scree_error
     call->arena = &plan->arena;
     call->inputs = operand_list(plan, node->inputs, node->n_inputs);
     call->outputs = operand_list(plan, node->outputs, node->n_outputs);
-    if (!call->inputs || !call->outputs)
+    call->n_intermediates = node->n_intermediates;
+    call->intermediates = operand_list(plan, node->intermediates, node->n_intermediates);
+    if (!call->inputs || !call->outputs || !call->intermediates)
         return fail_memory(err);
     return planner->ops->find(node, &call->op, err);
 }
