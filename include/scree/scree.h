@@ -445,8 +445,13 @@ SCREE_API int scree_vision_labels(const struct scree_vision *vision, struct scre
  * Cannot fail. */
 SCREE_API uint32_t scree_vision_n_classes(const struct scree_vision *vision);
 
-/* The best options for pictures: the side file's; else a letterbox for YOLO, stretching for all
- * others. ret_index is the input that takes the picture. Errors: ENOTSUP (no input is a picture).
+/* Settles the background of a list for this model: scree_labels_align() with its number of classes;
+ * for a map of classes the list stays as it is. Cannot fail. */
+SCREE_API void scree_vision_align(const struct scree_vision *vision, struct scree_labels *labels);
+
+/* The best options for pictures: the side file's; else a letterbox for YOLO and for poses,
+ * stretching for all others. ret_index is the input that takes the picture. Errors: ENOTSUP (no
+ * input is a picture).
  */
 SCREE_API int scree_vision_picture(const struct scree_vision *vision, uint32_t *ret_index,
                                    struct scree_picture_options *ret_options,

@@ -165,6 +165,12 @@ static const char *usual_labels(const struct scree_head *head)
     return NULL;
 }
 
+void scree_vision_align(const struct scree_vision *vision, struct scree_labels *labels)
+{
+    if (vision->head.kind != SCREE_HEAD_CLASS_MAP)
+        scree_labels_align(labels, scree_vision_n_classes(vision));
+}
+
 int scree_vision_labels(const struct scree_vision *vision, struct scree_model *model,
                         struct scree_labels **ret_labels, struct scree_error *err)
 {
@@ -178,21 +184,25 @@ int scree_vision_labels(const struct scree_vision *vision, struct scree_model *m
     if (rc == -ENOENT && usual)
         rc = scree_labels_builtin(usual, ret_labels, err);
     if (rc == 0)
-        scree_labels_align(*ret_labels, scree_vision_n_classes(vision));
+        scree_vision_align(vision, *ret_labels);
     return rc;
+}
+
+/* The families that are trained on pictures whose shape is kept. */
+static bool wants_letterbox(const struct scree_head *head)
+{
+    return head->task == SCREE_TASK_POSE || head->kind == SCREE_HEAD_YOLO_V5 ||
+           head->kind == SCREE_HEAD_YOLO_V8 || head->kind == SCREE_HEAD_YOLO_END;
 }
 
 int scree_vision_picture(const struct scree_vision *vision, uint32_t *ret_index,
                          struct scree_picture_options *ret_options, struct scree_error *err)
 {
-    enum scree_head_kind kind = vision->head.kind;
-
     if (vision->head.input < 0)
         return scree_fail(err, ENOTSUP, "no input of the model is a picture");
     *ret_index = (uint32_t)vision->head.input;
     *ret_options = vision->side.picture;
-    if (!vision->side.has_fit &&
-        (kind == SCREE_HEAD_YOLO_V5 || kind == SCREE_HEAD_YOLO_V8 || kind == SCREE_HEAD_YOLO_END))
+    if (!vision->side.has_fit && wants_letterbox(&vision->head))
         ret_options->fit = SCREE_FIT_LETTERBOX;
     return 0;
 }
