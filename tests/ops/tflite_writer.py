@@ -1,4 +1,4 @@
-"""Writes .tflite files of one operator: a small FlatBuffers writer and TFLite's schema on top of it.
+"""Writes .tflite files of one operator: a small FlatBuffers writer, and TFLite's schema on it.
 
 A FlatBuffer is a tree of tables, vectors and strings linked by offsets that point forward. write()
 lays the tree out front to back: an object first, then what it refers to, patching the reference.
@@ -82,7 +82,7 @@ class Tables:
 
 
 class Table:
-    """A table: fields are (slot, format, value), or (slot, None, object) for what is referred to."""
+    """A table: fields are (slot, format, value), or (slot, None, object) to refer to one."""
 
     def __init__(self, *fields):
         self.fields = [field for field in fields if field[2] is not None]
@@ -215,7 +215,7 @@ def _option(slot, kind, value):
 
 
 def _options_table(op, values):
-    """The number in the union BuiltinOptions and the table; (None, None) for an operator without."""
+    """The number in the union BuiltinOptions and the table; (None, None) if there are none."""
     member = OPERATORS[op][1]
     if member == "none":
         assert not values, f"{op} has no options"

@@ -58,6 +58,7 @@ def float_in_float_out(draw, index, op):
 @group("activations", "HARD_SWISH", "u8", 30, "HARD_SWISH", "u8")
 @group("activations", "HARD_SWISH", "i8", 40, "HARD_SWISH", "i8")
 @group("activations", "ELU", "i8", 30, "ELU", "i8")
+@group("activations", "GELU", "i16", 10, "GELU", "i16")
 @group("activations", "GELU", "u8", 25, "GELU", "u8")
 @group("activations", "GELU", "i8", 30, "GELU", "i8")
 @group("activations", "LEAKY_RELU", "u8", 30, "LEAKY_RELU", "u8")
@@ -105,6 +106,7 @@ def squashed_i16(draw, index, op):
 @group("activations", "SOFTMAX", "i8", 60, "SOFTMAX", "i8", "i8")
 @group("activations", "SOFTMAX", "i16", 30, "SOFTMAX", "i16", "i16")
 @group("activations", "SOFTMAX", "i8i16", 30, "SOFTMAX", "i8", "i16")
+@group("activations", "SOFTMAX", "u8i16", 15, "SOFTMAX", "u8", "i16")
 @group("activations", "LOG_SOFTMAX", "u8", 30, "LOG_SOFTMAX", "u8", "u8")
 @group("activations", "LOG_SOFTMAX", "i8", 40, "LOG_SOFTMAX", "i8", "i8")
 def softmax_quantized(draw, _, op, type_name, out_type):
@@ -131,17 +133,18 @@ def prelu_float(draw, _):
     return Case("PRELU", [draw.input("f32", shape), draw.const("f32", slopes)], [Tensor("f32")])
 
 
-@group("activations", "PRELU", "u8", 30, "u8")
-@group("activations", "PRELU", "i8", 40, "i8")
-def prelu_quantized(draw, _, type_name):
+@group("activations", "PRELU", "u8", 30, "u8", "u8")
+@group("activations", "PRELU", "i8", 40, "i8", "i8")
+@group("activations", "PRELU", "i16", 20, "i16", "i8")
+def prelu_quantized(draw, _, type_name, slope_type):
     """Quantized slopes."""
     shape, slopes = _prelu_shapes(draw)
     source = draw.quant(type_name, -8, -3)
-    slope = Quant([draw.scale(-10, -6)], [draw.zero_point(type_name)])
+    slope = Quant([draw.scale(-10, -6)], [draw.zero_point(slope_type)])
     fit = draw.uniform(0.3, 2.0) if draw.chance(85) else draw.pick(0.02, 25.0)
     out = Quant([source.scale * fit], [draw.zero_point(type_name)])
     return Case("PRELU", [draw.input(type_name, shape, source),
-                          draw.const(type_name, slopes, slope)], [Tensor(type_name, (), out)])
+                          draw.const(slope_type, slopes, slope)], [Tensor(type_name, (), out)])
 
 
 def _prelu_shapes(draw):
@@ -170,3 +173,12 @@ def local_response_normalization(draw, _):
                 [draw.input("f32", draw.shape(4, 4, 240, 9))], [Tensor("f32")], options)
 
 
+
+
+@group("activations", "LOGISTIC", "f16", 6, "LOGISTIC")
+@group("activations", "TANH", "f16", 6, "TANH")
+@group("activations", "SOFTMAX", "f16", 6, "SOFTMAX")
+def half_in_half_out(draw, _, op):
+    """Halves."""
+    return Case(op, [draw.input("f16", draw.shape(1, 4, 60), None, -9.0, 9.0)], [Tensor("f16")],
+                {"beta": 1.0} if op == "SOFTMAX" else {})

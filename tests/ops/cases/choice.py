@@ -1,6 +1,6 @@
 """Comparisons, logic, and choices by them."""
 
-from case import Case, Quant, Tensor, each_type, elements, group, pack
+from case import FLOATS, Case, Quant, Tensor, each_type, elements, group, pack
 
 
 def _small(type_name):
@@ -10,12 +10,12 @@ def _small(type_name):
 
 def _pair(draw, type_name, quants=(None, None), max_rank=4):
     left, right = draw.broadcast(max_rank)
-    low, high = _small(type_name) if type_name != "f32" and draw.chance(60) else (None, None)
+    low, high = _small(type_name) if type_name not in FLOATS and draw.chance(60) else (None, None)
     tensors = [draw.either(15, type_name, left, quants[0], low, high),
                draw.input(type_name, right, quants[1], low, high)]
-    if type_name == "f32" and draw.chance(60):
+    if type_name in FLOATS and draw.chance(60):
         for tensor in tensors:
-            whole = pack("f32", [draw.int(-3, 3) for _ in range(elements(tensor.shape))])
+            whole = pack(type_name, [draw.int(-3, 3) for _ in range(elements(tensor.shape))])
             if tensor.feed:
                 tensor.feed = [whole]
             else:
@@ -23,12 +23,12 @@ def _pair(draw, type_name, quants=(None, None), max_rank=4):
     return tensors
 
 
-@each_type("choice", "EQUAL", 15, "f32", "i32", "i64", "i16", "bool")
-@each_type("choice", "NOT_EQUAL", 15, "f32", "i32", "i64", "bool")
-@each_type("choice", "GREATER", 15, "f32", "i32", "i64")
-@each_type("choice", "GREATER_EQUAL", 15, "f32", "i32", "i64")
-@each_type("choice", "LESS", 15, "f32", "i32", "i64", "i16")
-@each_type("choice", "LESS_EQUAL", 15, "f32", "i32", "i64")
+@each_type("choice", "EQUAL", 15, "f32", "i32", "i64", "i16", "bool", "f16")
+@each_type("choice", "NOT_EQUAL", 15, "f32", "i32", "i64", "bool", "f16")
+@each_type("choice", "GREATER", 15, "f32", "i32", "i64", "i16", "f16")
+@each_type("choice", "GREATER_EQUAL", 15, "f32", "i32", "i64", "f16")
+@each_type("choice", "LESS", 15, "f32", "i32", "i64", "i16", "f16")
+@each_type("choice", "LESS_EQUAL", 15, "f32", "i32", "i64", "i16", "f16")
 def compare_plain(draw, _, op, type_name):
     """Values that are not quantized."""
     return Case(op, _pair(draw, type_name), [Tensor("bool")])
@@ -64,7 +64,7 @@ def logical_not(draw, _, op, type_name):
 TYPES = ("f32", "u8", "i8", "i16", "i32", "i64", "bool")
 
 
-@each_type("choice", "SELECT", 15, *TYPES, "u32")
+@each_type("choice", "SELECT", 15, *TYPES, "u32", "u16", "f16")
 def select(draw, _, op, type_name):
     """A condition of the same shape, of one element, or of the first dimension's."""
     shape = draw.shape(0, 4)
@@ -74,7 +74,7 @@ def select(draw, _, op, type_name):
                      draw.either(30, type_name, shape, quant)], [Tensor(type_name, (), quant)])
 
 
-@each_type("choice", "SELECT_V2", 18, *TYPES, "u32")
+@each_type("choice", "SELECT_V2", 18, *TYPES, "u32", "u16", "f16")
 def select_v2(draw, _, op, type_name):
     """All three broadcast."""
     left, right = draw.broadcast(4)

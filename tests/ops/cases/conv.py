@@ -4,8 +4,8 @@ import products
 from case import Case, Tensor, group
 
 
-def _bias(draw, type_name, bias_type, count, depth, quant):
-    low, high = products.bias_range(type_name, "i8", depth)
+def _bias(draw, type_name, weights_type, bias_type, count, depth, quant):
+    low, high = products.bias_range(type_name, weights_type, depth)
     return draw.const(bias_type, (count,), quant, low, high)
 
 
@@ -22,6 +22,7 @@ def _conv_shapes(draw):
 
 @group("conv", "CONV_2D", "u8", 110, "u8", "u8", "i32")
 @group("conv", "CONV_2D", "i8", 200, "i8", "i8", "i32")
+@group("conv", "CONV_2D", "i8i4", 20, "i8", "i4", "i32")
 @group("conv", "CONV_2D", "i16.bias64", 60, "i16", "i8", "i64")
 @group("conv", "CONV_2D", "i16.bias32", 30, "i16", "i8", "i32")
 def conv_quantized(draw, _, type_name, weights_type, bias_type):
@@ -34,7 +35,7 @@ def conv_quantized(draw, _, type_name, weights_type, bias_type):
         options["quantized_bias_type"] = bias_type  # without it LiteRT reads int64
     return Case("CONV_2D", [draw.input(type_name, shape, source),
                             products.weights(draw, weights_type, filter_shape, weights),
-                            _bias(draw, type_name, bias_type, count, depth, bias)],
+                            _bias(draw, type_name, weights_type, bias_type, count, depth, bias)],
                 [Tensor(type_name, (), out)], options)
 
 
@@ -73,6 +74,7 @@ def _depthwise_shapes(draw):
 
 @group("conv", "DEPTHWISE_CONV_2D", "u8", 100, "u8", "u8", "i32")
 @group("conv", "DEPTHWISE_CONV_2D", "i8", 160, "i8", "i8", "i32")
+@group("conv", "DEPTHWISE_CONV_2D", "i8i4", 20, "i8", "i4", "i32")
 @group("conv", "DEPTHWISE_CONV_2D", "i16", 60, "i16", "i8", "i64")
 def depthwise_quantized(draw, _, type_name, weights_type, bias_type):
     """Quantized depthwise convolution."""
@@ -82,7 +84,7 @@ def depthwise_quantized(draw, _, type_name, weights_type, bias_type):
     options["activation"] = draw.activation()
     inputs = [draw.input(type_name, shape, source),
               products.weights(draw, weights_type, filter_shape, weights),
-              _bias(draw, type_name, bias_type, count, depth, bias)]
+              _bias(draw, type_name, weights_type, bias_type, count, depth, bias)]
     return Case("DEPTHWISE_CONV_2D", inputs, [Tensor(type_name, (), out)], options)
 
 
@@ -140,7 +142,7 @@ def transpose_quantized(draw, _, type_name, weights_type, bias_type):
     if type_name == "i16" and (bias_type == "i32" or draw.chance(50)):
         options["quantized_bias_type"] = bias_type  # without it LiteRT reads int64
     if draw.chance(60):
-        inputs.append(_bias(draw, type_name, bias_type, count, depth, bias))
+        inputs.append(_bias(draw, type_name, weights_type, bias_type, count, depth, bias))
         options["activation"] = draw.activation()
     return Case("TRANSPOSE_CONV", inputs, [Tensor(type_name, (), out)], options)
 

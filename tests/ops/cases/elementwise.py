@@ -2,7 +2,7 @@
 
 import math
 
-from case import INT_RANGES, Case, Quant, Tensor, f32, group, pack
+from case import FLOATS, INT_RANGES, Case, Quant, Tensor, each_type, f32, group, pack
 
 
 def _fit(draw, scale, type_name):
@@ -76,6 +76,9 @@ def mul_far(draw, _, type_name):
                 {"activation": "NONE"})
 
 
+@group("elementwise", "ADD", "f16", 10, "ADD", "f16")
+@group("elementwise", "MUL", "f16", 10, "MUL", "f16")
+@group("elementwise", "MUL", "u32", 15, "MUL", "u32")
 @group("elementwise", "ADD", "f32", 30, "ADD", "f32")
 @group("elementwise", "ADD", "i32", 25, "ADD", "i32")
 @group("elementwise", "ADD", "i64", 20, "ADD", "i64")
@@ -88,9 +91,12 @@ def mul_far(draw, _, type_name):
 @group("elementwise", "DIV", "f32", 30, "DIV", "f32")
 def arithmetic_plain(draw, _, op, type_name):
     """Floats and integers that are not quantized, with activations."""
-    low, high = (None, None) if type_name == "f32" or draw.chance(20) else (-1000, 1000)
+    low, high = (None, None) if type_name in FLOATS or draw.chance(20) else (-1000, 1000)
+    if type_name == "u32":
+        low, high = 0, 60000
+    activation = draw.activation(*(("NONE",) if type_name in ("f16", "u32") else ()))
     return Case(op, _pair(draw, type_name, low=low, high=high), [Tensor(type_name)],
-                {"activation": draw.activation()})
+                {"activation": activation})
 
 
 def _without_zero(draw, type_name, shape, quant=None, low=None, high=None):
@@ -110,6 +116,7 @@ def _without_zero(draw, type_name, shape, quant=None, low=None, high=None):
 
 @group("elementwise", "DIV", "u8", 30, "u8")
 @group("elementwise", "DIV", "i8", 30, "i8")
+@group("elementwise", "DIV", "i16", 20, "i16")
 def div_quantized(draw, _, type_name):
     """Quotients."""
     first, second = draw.broadcast(5)
@@ -151,6 +158,8 @@ def floor_float(draw, _, op):
 
 
 @group("elementwise", "MAXIMUM", "f32", 25, "MAXIMUM", "f32")
+@group("elementwise", "MAXIMUM", "f16", 10, "MAXIMUM", "f16")
+@group("elementwise", "MINIMUM", "f16", 10, "MINIMUM", "f16")
 @group("elementwise", "MAXIMUM", "u8", 20, "MAXIMUM", "u8")
 @group("elementwise", "MAXIMUM", "i8", 25, "MAXIMUM", "i8")
 @group("elementwise", "MAXIMUM", "i16", 20, "MAXIMUM", "i16")
@@ -227,6 +236,7 @@ RANGES = {"LOG": (0.01, 30.0), "SQRT": (0.0, 50.0), "RSQRT": (0.01, 50.0), "SIN"
 @group("elementwise", "SIN", "f32", 20, "SIN")
 @group("elementwise", "COS", "f32", 20, "COS")
 @group("elementwise", "SQUARE", "f32", 15, "SQUARE")
+@group("elementwise", "SIGN", "f32", 15, "SIGN")
 @group("elementwise", "FLOOR", "f32", 15, "FLOOR")
 @group("elementwise", "CEIL", "f32", 15, "CEIL")
 @group("elementwise", "ROUND", "f32", 25, "ROUND")
@@ -245,6 +255,9 @@ def unary_float(draw, index, op):
     return Case(op, [tensor], [Tensor("f32")])
 
 
+@group("elementwise", "NEG", "i8", 10, "NEG", "i8")
+@group("elementwise", "NEG", "i16", 10, "NEG", "i16")
+@group("elementwise", "SIGN", "i32", 10, "SIGN", "i32")
 @group("elementwise", "ABS", "i32", 15, "ABS", "i32")
 @group("elementwise", "NEG", "i32", 15, "NEG", "i32")
 @group("elementwise", "NEG", "i64", 15, "NEG", "i64")
@@ -275,6 +288,8 @@ def exp_quantized(draw, _, op, type_name):
     return Case(op, [draw.input(type_name, draw.shape(), source)], [Tensor(type_name, (), out)])
 
 
+@group("elementwise", "LOG", "i16", 15, "LOG", "i16")
+@group("elementwise", "SQRT", "i16", 15, "SQRT", "i16")
 @group("elementwise", "LOG", "i8", 20, "LOG", "i8")
 @group("elementwise", "SQRT", "i8", 20, "SQRT", "i8")
 @group("elementwise", "RSQRT", "i8", 25, "RSQRT", "i8")
@@ -288,3 +303,34 @@ def root_quantized(draw, _, op, type_name):
     out = Quant([draw.scale(-6, -2)], [draw.zero_point(type_name)])
     return Case(op, [draw.input(type_name, draw.shape(), source, above, high)],
                 [Tensor(type_name, (), out)])
+
+
+@group("elementwise", "NEG", "f16", 6, "NEG")
+@group("elementwise", "SIN", "f16", 6, "SIN")
+@group("elementwise", "COS", "f16", 6, "COS")
+@group("elementwise", "FLOOR", "f16", 6, "FLOOR")
+@group("elementwise", "ROUND", "f16", 6, "ROUND")
+def unary_half(draw, _, op):
+    """One half in, one out."""
+    return Case(op, [draw.input("f16", draw.shape(0, 4, 60), None, -9.0, 9.0)], [Tensor("f16")])
+
+
+@group("elementwise", "ATAN2", "f32", 15)
+def atan2(draw, _):
+    """The angle of two floats; the shapes must be the same."""
+    shape = draw.shape(0, 4)
+    return Case("ATAN2", [draw.input("f32", shape), draw.input("f32", shape)], [Tensor("f32")])
+
+
+@each_type("elementwise", "BITWISE_XOR", 8, "u8", "i8", "u16", "i16", "u32", "i32")
+def bitwise_xor(draw, _, op, type_name):
+    """Bits that differ."""
+    return Case(op, _pair(draw, type_name, max_rank=4), [Tensor(type_name)])
+
+
+@each_type("elementwise", "RIGHT_SHIFT", 8, "u8", "i8", "u16", "i16", "u32", "i32")
+def right_shift(draw, _, op, type_name):
+    """Bits to the right, at times too far."""
+    left, right = draw.broadcast(4)
+    return Case(op, [draw.input(type_name, left), draw.input(type_name, right, None, 0, 40)],
+                [Tensor(type_name)])

@@ -35,7 +35,7 @@ def top_k(draw, _, op, type_name):
                 [Tensor(type_name, (), quant), Tensor(out_index)])
 
 
-ALL = ("f32", "u8", "i8", "i16", "i32", "i64", "bool")
+ALL = ("f32", "f16", "u8", "i8", "i16", "i32", "i64", "bool")
 
 
 @each_type("indexing", "GATHER", 28, *ALL)
@@ -97,3 +97,13 @@ def one_hot(draw, _, op, type_name):
                      draw.ints_tensor([depth], "i32", ()), scalar(type_name, on),
                      scalar(type_name, off)], [Tensor(type_name)],
                 {"axis": draw.int(-1, len(shape))})
+
+
+@each_type("indexing", "EMBEDDING_LOOKUP", 8, "f32", "f16", "u8", "i8", "i32")
+def embedding_lookup(draw, _, op, type_name):
+    """Rows by their numbers."""
+    shape = draw.shape(2, 4, 120, 6)
+    quant = draw.quant(type_name)
+    rows = [draw.below(shape[0]) for _ in range(draw.int(1, 8))]
+    return Case(op, [draw.ints_tensor(rows, "i32", None, 20),
+                     draw.const(type_name, shape, quant)], [Tensor(type_name, (), quant)])

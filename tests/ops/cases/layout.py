@@ -2,7 +2,7 @@
 
 from case import Case, Tensor, each_type, elements, group
 
-MOST = ("f32", "u8", "i8", "i16", "i32", "i64", "bool")
+MOST = ("f32", "f16", "u8", "i8", "i16", "i32", "i64", "bool")
 
 
 def _case(draw, op, type_name, shape, more, options=None):
@@ -63,7 +63,7 @@ def expand_dims(draw, _, op, type_name):
                  [draw.ints_tensor([axis], axis_type, draw.pick((), (1,)))])
 
 
-@each_type("layout", "TRANSPOSE", 30, *MOST)
+@each_type("layout", "TRANSPOSE", 30, *MOST, "u32")
 def transpose(draw, _, op, type_name):
     """All permutations of up to six dimensions."""
     shape = draw.shape(1, 6, 240, 6)
@@ -115,7 +115,7 @@ def pack_up(draw, _, op, type_name):
                 {"values_count": count, "axis": draw.int(-len(shape) - 1, len(shape))})
 
 
-@each_type("layout", "UNPACK", 14, "f32", "u8", "i8", "i16", "i32", "bool")
+@each_type("layout", "UNPACK", 14, "f32", "f16", "u8", "i8", "i16", "i32", "bool")
 def unpack(draw, _, op, type_name):
     """A tensor along a dimension that goes."""
     shape = draw.shape(1, 5, 200, 5)
@@ -126,7 +126,7 @@ def unpack(draw, _, op, type_name):
                 {"num": shape[axis], "axis": axis - len(shape) if draw.chance(40) else axis})
 
 
-@each_type("layout", "TILE", 16, *MOST)
+@each_type("layout", "TILE", 16, *MOST, "u32")
 def tile(draw, _, op, type_name):
     """Repeated along each dimension."""
     shape = draw.shape(1, 5, 40, 4)
@@ -136,7 +136,7 @@ def tile(draw, _, op, type_name):
     return _case(draw, op, type_name, shape, [draw.ints_tensor(times, draw.pick("i32", "i64"))])
 
 
-@each_type("layout", "BROADCAST_TO", 16, *MOST)
+@each_type("layout", "BROADCAST_TO", 16, *MOST, "u32")
 def broadcast_to(draw, _, op, type_name):
     """A shape that the input stretches to."""
     target = draw.shape(1, 6, 240, 5)
@@ -232,7 +232,7 @@ def rank_of(draw, _, op, type_name):
                 [Tensor("i32")])
 
 
-@each_type("layout", "FILL", 14, "f32", "i8", "i16", "i32", "i64", "bool")
+@each_type("layout", "FILL", 14, "f32", "f16", "u8", "u32", "i8", "i16", "i32", "i64", "bool")
 def fill(draw, _, op, type_name):
     """One value everywhere, of a shape that is data."""
     quant = draw.quant(type_name)
@@ -253,3 +253,19 @@ def count_up(draw, _, op, type_name):
         start, limit, step = limit, start, -step
     return Case(op, [draw.ints_tensor([value], type_name, ()) for value in (start, limit, step)],
                 [Tensor(type_name)])
+
+
+@each_type("layout", "MATRIX_DIAG", 6, "f32", "u8", "i8", "i16", "i32", "i64")
+def matrix_diag(draw, _, op, type_name):
+    """Matrices with given diagonals."""
+    return _case(draw, op, type_name, draw.shape(1, 3, 40, 6), [])
+
+
+@each_type("layout", "MATRIX_SET_DIAG", 6, "f32", "u8", "i8", "i16", "i32", "i64")
+def matrix_set_diag(draw, _, op, type_name):
+    """Matrices with other diagonals."""
+    shape = draw.shape(2, 4, 120, 6)
+    diagonal = [*shape[:-2], min(shape[-2:])]
+    quant = draw.quant(type_name)
+    return Case(op, [draw.input(type_name, shape, quant), draw.input(type_name, diagonal, quant)],
+                [Tensor(type_name, (), quant)])

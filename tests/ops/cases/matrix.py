@@ -18,6 +18,9 @@ def _fully_connected_shapes(draw):
 
 @group("matrix", "FULLY_CONNECTED", "u8", 60, "u8", "u8", ("i32",))
 @group("matrix", "FULLY_CONNECTED", "i8", 110, "i8", "i8", ("i32",))
+@group("matrix", "FULLY_CONNECTED", "i8i4", 20, "i8", "i4", ("i32",))
+@group("matrix", "FULLY_CONNECTED", "i16i4", 15, "i16", "i4", ("i32", "i64"))
+@group("matrix", "FULLY_CONNECTED", "i16i16", 20, "i16", "i16", ("i64",))
 @group("matrix", "FULLY_CONNECTED", "i16", 60, "i16", "i8", ("i32", "i64"))
 def fully_connected_quantized(draw, _, type_name, weights_type, bias_types):
     """Quantized, with and without bias; rows flattened or kept."""
@@ -30,7 +33,8 @@ def fully_connected_quantized(draw, _, type_name, weights_type, bias_types):
         low, high = products.bias_range(type_name, weights_type, depth)
         bias_type = draw.pick(*bias_types)
         inputs.append(draw.const(bias_type, (units,), bias, low, high))
-        if type_name == "i16" and (bias_type == "i32" or draw.chance(50)):
+        taken = "i32" if weights_type == "i16" else "i64"  # where the options do not say
+        if type_name == "i16" and (bias_type != taken or draw.chance(50)):
             options["quantized_bias_type"] = bias_type
     elif draw.chance(50):
         inputs.append(None)

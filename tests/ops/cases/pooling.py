@@ -26,6 +26,7 @@ def pool(draw, _, op, type_name):
 
 @each_type("pooling", "RESIZE_BILINEAR", 60, "f32", "u8", "i8", "i16")
 @each_type("pooling", "RESIZE_NEAREST_NEIGHBOR", 50, "f32", "u8", "i8", "i16")
+@each_type("pooling", "RESIZE_NEAREST_NEIGHBOR", 10, "i32", "f16", "bool", "u32")
 def resize(draw, index, op, type_name):
     """Pictures made larger or smaller, with the three ways to place the samples."""
     shape = (draw.pick(1, 1, 2), draw.int(1, 9), draw.int(1, 9), draw.int(1, 5))

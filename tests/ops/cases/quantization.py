@@ -72,6 +72,13 @@ def dequantize(draw, _, op, type_name):
     return Case(op, [tensor], [Tensor("f32")])
 
 
+@group("quantization", "DEQUANTIZE", "i4", 15)
+def dequantize_i4(draw, _):
+    """Four bits, two elements a byte."""
+    tensor = draw.const("i4", draw.shape(1, 4), Quant([draw.scale()], [0]))
+    return Case("DEQUANTIZE", [tensor], [Tensor("f32")])
+
+
 @group("quantization", "DEQUANTIZE", "channels.i8", 20, "i8")
 @group("quantization", "DEQUANTIZE", "channels.u8", 15, "u8")
 def dequantize_channels(draw, _, type_name):

@@ -2,10 +2,10 @@
 
 from case import Case, Tensor, each_type, elements, pack
 
-MOST = ("f32", "u8", "i8", "i16", "i32", "i64", "bool")
+MOST = ("f32", "f16", "u8", "i8", "i16", "i32", "i64", "bool")
 
 
-@each_type("slicing", "SLICE", 24, *MOST)
+@each_type("slicing", "SLICE", 24, *MOST, "u32")
 def take_slice(draw, _, op, type_name):
     """A box out of up to five dimensions; a size of -1 is all that is left."""
     shape = draw.shape(1, 5, 240, 7)
@@ -25,7 +25,7 @@ def _mask(draw, count, percent):
     return sum(1 << i for i in range(count) if draw.chance(percent))
 
 
-@each_type("slicing", "STRIDED_SLICE", 45, *MOST)
+@each_type("slicing", "STRIDED_SLICE", 45, *MOST, "u32")
 def strided_slice(draw, _, op, type_name):
     """Steps forward and back, from and to anywhere, with all masks."""
     shape = draw.shape(1, 5, 240, 7)
@@ -130,8 +130,9 @@ def pad(draw, _, op, type_name):
     shape = draw.shape(1, 5, 100, 5)
     quant = draw.quant(type_name)
     return Case(op, [draw.input(type_name, shape, quant),
-                     draw.ints_tensor(_flat(_paddings(draw, shape)), draw.pick("i32", "i32", "i64"),
-                                      (len(shape), 2))], [Tensor(type_name, (), quant)])
+                     draw.ints_tensor(_flat(_paddings(draw, shape)),
+                                      draw.pick("i32", "i64", "i16", "i8"), (len(shape), 2))],
+                [Tensor(type_name, (), quant)])
 
 
 @each_type("slicing", "PADV2", 22, *MOST)
@@ -140,8 +141,8 @@ def pad_v2(draw, _, op, type_name):
     shape = draw.shape(1, 5, 100, 5)
     quant = draw.quant(type_name)
     return Case(op, [draw.input(type_name, shape, quant),
-                     draw.ints_tensor(_flat(_paddings(draw, shape)), draw.pick("i32", "i32", "i64"),
-                                      (len(shape), 2)),
+                     draw.ints_tensor(_flat(_paddings(draw, shape)),
+                                      draw.pick("i32", "i64", "i16", "i8"), (len(shape), 2)),
                      draw.either(70, type_name, draw.pick((), (1,)), quant)],
                 [Tensor(type_name, (), quant)])
 
@@ -172,7 +173,7 @@ def reverse_sequence(draw, _, op, type_name):
                 [Tensor(type_name, (), quant)], {"seq_dim": seq_dim, "batch_dim": batch_dim})
 
 
-@each_type("slicing", "DYNAMIC_UPDATE_SLICE", 12, "f32", "i8", "i32", "i64", "bool")
+@each_type("slicing", "DYNAMIC_UPDATE_SLICE", 8, *MOST)
 def dynamic_update_slice(draw, _, op, type_name):
     """A box put into a tensor, moved inside where it would stick out."""
     shape = draw.shape(1, 4, 150, 6)
