@@ -47,7 +47,7 @@ static double half_value(uint16_t half)
     int exponent = half >> 10 & 31;
     double fraction = half & 1023, value;
     if (exponent == 31)
-        value = fraction ? (double)NAN : (double)INFINITY;
+        value = fraction > 0 ? (double)NAN : (double)INFINITY;
     else
         value = exponent ? ldexp(fraction + 1024, exponent - 25) : ldexp(fraction, -24);
     return half & 0x8000 ? -value : value;
