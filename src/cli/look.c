@@ -109,7 +109,7 @@ static int open_labels(struct looker *looker, struct scree_error *err)
     if (rc == -ENOENT)
         rc = scree_labels_open(name, &looker->labels, err);
     if (rc >= 0)
-        scree_labels_align(looker->labels, scree_vision_n_classes(looker->vision));
+        scree_vision_align(looker->vision, looker->labels);
     return rc;
 }
 
