@@ -236,8 +236,9 @@ ROWS(right_shift_u8, uint8_t, x >> (y > 7 ? 7 : y))
 ROWS(right_shift_u16, uint16_t, x >> (y > 15 ? 15 : y))
 ROWS(right_shift_u32, uint32_t, x >> (y > 31 ? 31 : y))
 
-ROWS(logical_and, bool, x &&y)
-ROWS(logical_or, bool, x || y)
+/* Bytes that are not 0 count as true, whatever they are. */
+ROWS(logical_and, uint8_t, (x != 0) & (y != 0))
+ROWS(logical_or, uint8_t, (x != 0) | (y != 0))
 
 static inline int32_t prelu(int32_t x, int32_t y, const struct scree_binary_params *p)
 {
