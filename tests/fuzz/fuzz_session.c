@@ -1,0 +1,54 @@
+/* Any bytes as a model that is planned and run: the operators' checks against hostile shapes,
+ * options and values. Models that ask for more than a fuzzer's patience (16 MiB of activations,
+ * 2^24 multiply-accumulates or elements) are planned but not run. */
+#include "fuzz/fuzz.h"
+#include "scree/scree.h"
+
+#define PATIENT_BYTES ((size_t)16 << 20)
+#define PATIENT_MACS  ((uint64_t)1 << 24)
+
+static bool takes_long(const struct scree_session *session)
+{
+    struct scree_memory memory;
+    uint64_t macs = 0;
+
+    scree_session_memory(session, &memory);
+    for (uint32_t i = 0; i < scree_session_n_nodes(session); i++) {
+        struct scree_node_report report;
+
+        if (scree_session_report(session, i, &report) >= 0)
+            macs += report.macs < PATIENT_MACS ? report.macs : PATIENT_MACS;
+    }
+    return memory.arena_bytes > PATIENT_BYTES || macs >= PATIENT_MACS;
+}
+
+static void fill_inputs(struct scree_session *session, unsigned round)
+{
+    for (uint32_t i = 0; i < scree_session_n_inputs(session); i++) {
+        struct scree_tensor tensor;
+
+        if (scree_session_input(session, i, &tensor) < 0)
+            continue;
+        for (size_t k = 0; k < tensor.bytes; k++)
+            ((uint8_t *)tensor.data)[k] = (uint8_t)(round ? k * 151 + i * 7 : 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
+{
+    const struct scree_session_options options = {.n_threads = 1};
+    struct scree_model *model;
+    struct scree_session *session;
+
+    if (scree_model_open_memory(bytes, n_bytes, &model, NULL) < 0)
+        return 0;
+    if (scree_session_new(model, &options, &session, NULL) >= 0) {
+        for (unsigned round = 0; round < 2 && !takes_long(session); round++) {
+            fill_inputs(session, round);
+            (void)scree_session_run(session, NULL);
+        }
+        scree_session_free(session);
+    }
+    scree_model_unref(model);
+    return 0;
+}
