@@ -144,7 +144,7 @@ static int find_sizes(const struct scree_call *call, struct scree_lstm_params *p
     params->sizes.n_cell = (size_t)weights->dims[0];
     params->sizes.n_output = (size_t)recurrent->dims[recurrent->rank - 1];
     params->n_steps = one_step ? 1 : (size_t)in->dims[params->time_major ? 0 : 1];
-    params->n_batch = (size_t)in->dims[one_step || !params->time_major ? 0 : 1];
+    params->n_batch = (size_t)in->dims[!one_step && params->time_major ? 1 : 0];
     params->coupled = !call->inputs[SCREE_LSTM_INPUT_WEIGHTS];
     params->has_peephole = scree_call_input(call, SCREE_LSTM_PEEPHOLE_WEIGHTS + 2) != NULL;
     params->has_norm = scree_call_input(call, SCREE_LSTM_NORM + 1) != NULL;
@@ -261,6 +261,7 @@ int scree_lstm_prepare(struct scree_call *call, struct scree_error *err)
     params = scree_call_params(call, sizeof *params);
     if (!params)
         return scree_fail_memory(err, sizeof *params);
+    params->time_major = true; /* all sequences in the one step */
     params->cell_clip = options->cell_clip;
     params->projection_clip = options->proj_clip;
     params->asymmetric = options->asymmetric_quantize_inputs;
