@@ -101,10 +101,11 @@ class Case:
     """One model and what is fed to it."""
 
     def __init__(self, op, inputs, outputs, options=None, *, intermediates=(), custom=False,
-                 version=None):
+                 version=None, millionths=1):
         self.op, self.inputs, self.outputs = op, list(inputs), list(outputs)
         self.options, self.intermediates = options or {}, list(intermediates)
         self.custom, self.version = custom, version
+        self.millionths = millionths  # by how many floats may differ, if not by 1e-5 relative
         self.name = ""
 
     def fed(self):

@@ -2,9 +2,9 @@
  *
  *     opdiff [--op OP] [--filter TEXT] [--known FILE] [--threads LIST] [--verbose] PACK
  *
- * Integers and bools must be identical. Floats may differ by 1e-5 relative or 1e-6 absolute, NaN
- * matches NaN and infinity itself. Each case runs in a session for each number of threads (1 and 3
- * if not told), and these must agree to the bit. The pack's format is described in pack.py.
+ * Tensors are compared by the rule of support/expect.h. Each case runs in a session for each number
+ * of threads (1 and 3 if not told), and these must agree to the bit. The pack's format is described
+ * in pack.py.
  *
  * Of each operator the first ten differences are shown, with --verbose all, and every case.
  * --known FILE lists cases that are known to differ, "NAME reason" a line: they do not fail the
@@ -43,6 +43,7 @@ struct expected {
 struct one_case {
     struct blob name, op, text, model;
     uint32_t n_runs, n_inputs, n_outputs;
+    double absolute;    /* by how much floats may differ, see support/expect.h */
     struct cursor runs; /* n_runs times the inputs and outputs */
 };
 
@@ -114,6 +115,7 @@ static struct one_case take_case(struct cursor *cursor)
     struct one_case one = {.name = take_blob(cursor), .op = take_blob(cursor)};
     one.text = take_blob(cursor);
     one.model = take_blob(cursor);
+    one.absolute = take_u32(cursor) * EXPECT_ABSOLUTE;
     one.n_runs = take_u32(cursor);
     one.n_inputs = take_u32(cursor);
     one.n_outputs = take_u32(cursor);
@@ -174,14 +176,15 @@ static bool check_form(struct suite *suite, uint32_t index, const struct scree_t
 }
 
 static bool check_tensor(struct suite *suite, uint32_t run, uint32_t index,
-                         const struct scree_tensor *got, const struct expected *want)
+                         const struct scree_tensor *got, const struct expected *want,
+                         double absolute)
 {
     if (!check_form(suite, index, got, want))
         return false;
     size_t width = scree_type_bytes(got->type), n = width ? got->bytes / width : 0;
     size_t n_wrong = 0, first = 0;
     for (size_t i = n; i-- > 0;) {
-        if (!expect_same(got->type, got->data, want->data.bytes, i)) {
+        if (!expect_same(got->type, got->data, want->data.bytes, i, absolute)) {
             n_wrong++;
             first = i;
         }
@@ -256,7 +259,7 @@ static bool compare_outputs(struct suite *suite, struct scree_session *session,
             snprintf(suite->why, sizeof(suite->why), "there is no output %u", i);
             return false;
         }
-        if (!check_tensor(suite, run, i, &got, &want))
+        if (!check_tensor(suite, run, i, &got, &want, one->absolute))
             return false;
         if (!agrees(record, &got)) {
             snprintf(suite->why, sizeof(suite->why),

@@ -3,7 +3,7 @@
 A pack is b"SOPS0001", u32 n_cases, then for each case (all numbers little-endian):
     text name, text op, text description      u32 length, bytes
     blob model                                u32 length, bytes
-    u32 n_runs, u32 n_inputs, u32 n_outputs
+    u32 by how many millionths floats may differ, u32 n_runs, u32 n_inputs, u32 n_outputs
     for each run: n_inputs blobs, then n_outputs tensors
 A model of no bytes stands for a case that has changed since its expectation was made.
 A tensor is u32 TensorType, u32 rank, u32 dims[rank], blob.
@@ -27,6 +27,7 @@ class Built:
     def __init__(self, family, case, model):
         self.family, self.name, self.op, self.text = family, case.name, case.op, case.text()
         self.model, self.runs, self.options = model, case.runs(), case.options
+        self.millionths = case.millionths
         self.outputs = None  # for each run a list of (TensorType, dims, bytes)
 
     def forget(self):
@@ -83,6 +84,7 @@ def write_pack(path, cases):
     chunks = [b"SOPS0001", struct.pack("<I", len(cases))]
     for case in cases:
         chunks += [_text(case.name), _text(case.op), _text(case.text), _blob(case.model)]
+        chunks.append(struct.pack("<I", case.millionths))
         counts = (len(case.runs), len(case.runs[0]), len(case.outputs[0])) if case.runs else [0] * 3
         chunks.append(struct.pack("<III", *counts))
         for inputs, outputs in zip(case.runs, case.outputs):

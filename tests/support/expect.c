@@ -31,14 +31,14 @@ bool expect_is_float(enum scree_type type)
     return type == SCREE_TYPE_FLOAT32 || type == SCREE_TYPE_FLOAT64 || type == SCREE_TYPE_FLOAT16;
 }
 
-static bool close_enough(double got, double want)
+static bool close_enough(double got, double want, double absolute)
 {
     if (isnan(want) || isnan(got))
         return isnan(want) && isnan(got);
     if (isinf(want) || isinf(got))
         return want == got;
     double difference = fabs(got - want);
-    return difference <= 1e-6 || difference <= 1e-5 * fabs(want);
+    return difference <= absolute || difference <= 1e-5 * fabs(want);
 }
 
 /* The value of a half of IEEE 754. */
@@ -91,11 +91,13 @@ char *expect_print(char *text, size_t n, enum scree_type type, const uint8_t *by
     return text;
 }
 
-bool expect_same(enum scree_type type, const uint8_t *got, const uint8_t *want, size_t index)
+bool expect_same(enum scree_type type, const uint8_t *got, const uint8_t *want, size_t index,
+                 double absolute)
 {
     size_t width = scree_type_bytes(type);
     if (expect_is_float(type))
-        return close_enough(expect_float(type, got, index), expect_float(type, want, index));
+        return close_enough(expect_float(type, got, index), expect_float(type, want, index),
+                            absolute);
     return memcmp(got + index * width, want + index * width, width) == 0;
 }
 

@@ -41,7 +41,7 @@ def _gates(form, part, skip=False):
     return [None if form.coupled and gate == 0 else part(gate) for gate in range(4)]
 
 
-def _lstm(form, make, states, options, out, data, intermediates=()):
+def _lstm(form, make, states, options, out, data, intermediates=(), millionths=1):
     """Puts the 24 inputs in their order. make(kind, shape) gives a weight tensor."""
     n, inputs, outputs = form.cells, form.inputs, form.outputs
     tensors = [data]
@@ -55,7 +55,7 @@ def _lstm(form, make, states, options, out, data, intermediates=()):
     tensors += states
     tensors += _gates(form, lambda _: make("norm", (n,)), not form.norm)
     return Case("UNIDIRECTIONAL_SEQUENCE_LSTM", tensors, [out], options,
-                intermediates=intermediates)
+                intermediates=intermediates, millionths=millionths)
 
 
 @group("recurrent", "UNIDIRECTIONAL_SEQUENCE_LSTM", "f32", 50, False)
@@ -81,7 +81,8 @@ def lstm_float(draw, _, hybrid):
     # The last bit of tanh, Eigen's there and the C library's here, can move a quantized state by a
     # step: the likelier the more steps there are.
     data = draw.input("f32", form.shape(), None, -2.0, 2.0, 1 if hybrid else RUNS)
-    return _lstm(form, make, states, options, Tensor("f32"), data)
+    # A hybrid quantizes its state between steps: one bit of a float can tip it to the next number.
+    return _lstm(form, make, states, options, Tensor("f32"), data, (), 1000 if hybrid else 1)
 
 
 @group("recurrent", "UNIDIRECTIONAL_SEQUENCE_LSTM", "i8", 70)
