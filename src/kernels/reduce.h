@@ -43,6 +43,7 @@ struct scree_reduce_params {
     int32_t zero_point, out_zero_point;
     int32_t min, max; /* clamp of the output */
     struct scree_multiplier multiplier;
+    float scale; /* of the input over that of the output */
 };
 
 /* Products of q - zero_point to i32, times multiplier after each factor but the first. */
@@ -56,6 +57,13 @@ void scree_sums_to_i8(int8_t *out, const int32_t *sums, size_t n, size_t n_summe
                       const struct scree_reduce_params *params);
 void scree_sums_to_i16(int16_t *out, const int32_t *sums, size_t n, size_t n_summed,
                        const struct scree_reduce_params *params);
+
+/* The same in float: clamp(out_zero_point + round(sums[i] * scale - zero_point * scale *
+ * n_summed)), halves away from 0. Source: TFLite's optimized/reduce.h. */
+void scree_sums_to_i8_in_float(int8_t *out, const int32_t *sums, size_t n, size_t n_summed,
+                               const struct scree_reduce_params *params);
+void scree_sums_to_i16_in_float(int16_t *out, const int32_t *sums, size_t n, size_t n_summed,
+                                const struct scree_reduce_params *params);
 
 /* clamp(out_zero_point + multiplier * products[i]), by the 64-bit multiplication.
  * products s32[n]; out [n] of the type. */

@@ -240,6 +240,7 @@ static int prepare_quant(const struct scree_call *call, struct scree_reduce_para
         rc = scree_quant_check_symmetric(call, err);
     if (rc < 0)
         return rc;
+    quant->scale = input->quant->scale[0] / output->quant->scale[0];
     quant->zero_point = input->quant->zero_point[0];
     quant->out_zero_point = output->quant->zero_point[0];
     scree_integer_range(output->type, &quant->min, &quant->max);
@@ -334,12 +335,23 @@ static void finish_sums(const struct scree_call *call, const int32_t *sums)
     }
 }
 
+/* LiteRT's reference kernel of SUM reads int8 and int16 as if they were uint8. So these are as its
+ * default kernel has them, which works in float. */
 int scree_sum_run(const struct scree_call *call, struct scree_error *err)
 {
+    const struct reduce *reduce = call->params;
+    const struct scree_operand *output = call->outputs[0];
     const void *sums = run_reduce(call);
+    size_t n = output->n_elements;
 
-    if (sums && is_quantized_type(call->inputs[0]->type))
+    if (!sums)
+        return 0;
+    if (output->type == SCREE_TYPE_UINT8)
         finish_sums(call, sums);
+    else if (output->type == SCREE_TYPE_INT8)
+        scree_sums_to_i8_in_float(output->data, sums, n, reduce->n_reduced, &reduce->quant);
+    else if (output->type == SCREE_TYPE_INT16)
+        scree_sums_to_i16_in_float(output->data, sums, n, reduce->n_reduced, &reduce->quant);
     return 0;
 }
 

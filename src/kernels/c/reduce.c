@@ -1,6 +1,7 @@
 #include "kernels/reduce.h"
 
 #include "kernels/c/rows.h"
+#include "kernels/lut.h"
 
 /* The body of a kernel: `start` makes an accumulator of its first element x, `next` joins x to
  * acc. A reduced row keeps its accumulator in a register. */
@@ -100,6 +101,22 @@ static inline int32_t to_output(int32_t x, const struct scree_reduce_params *p)
 SUMS_TO(scree_sums_to_u8, uint8_t)
 SUMS_TO(scree_sums_to_i8, int8_t)
 SUMS_TO(scree_sums_to_i16, int16_t)
+
+#define SUMS_IN_FLOAT_TO(name, type)                                      \
+    void name(type *out, const int32_t *sums, size_t n, size_t n_summed,  \
+              const struct scree_reduce_params *p)                        \
+    {                                                                     \
+        float zeros = (float)-p->zero_point * p->scale * (float)n_summed; \
+                                                                          \
+        for (size_t i = 0; i < n; i++) {                                  \
+            float sum = roundf((float)sums[i] * p->scale + zeros);        \
+                                                                          \
+            out[i] = (type)to_output(scree_truncate_i32((double)sum), p); \
+        }                                                                 \
+    }
+
+SUMS_IN_FLOAT_TO(scree_sums_to_i8_in_float, int8_t)
+SUMS_IN_FLOAT_TO(scree_sums_to_i16_in_float, int16_t)
 
 #define PRODUCTS_TO(name, type)                                                                  \
     void name(type *out, const int32_t *products, size_t n, const struct scree_reduce_params *p) \

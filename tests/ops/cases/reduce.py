@@ -22,7 +22,7 @@ def _case(draw, op, type_name, shape, quants=(None, None), low=None, high=None):
 
 
 @each_type("reduce", "MEAN", 45, "u8", "i8", "i16")
-@each_type("reduce", "SUM", 40, "u8")
+@each_type("reduce", "SUM", 40, "u8", "i8", "i16")
 def mean_quantized(draw, _, op, type_name):
     """Means and sums, rescaled or not."""
     shape = draw.shape(1, 5, 300, 9)
