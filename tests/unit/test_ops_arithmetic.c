@@ -1,5 +1,5 @@
 /* Arithmetic, activations, conversions and reductions: what they refuse, and what tests/ops cannot
- * compare with TFLite: sums of int8, and values that no model should have. */
+ * compare with TFLite: values that no model should have. */
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -266,35 +266,6 @@ static void test_refusals(void **state)
     assert_int_equal(n_failed, 0);
 }
 
-/* int8 is uint8 with all bytes and zero points moved by 128: so must be its sums. */
-static void test_sums_of_int8_are_those_of_uint8(void **state)
-{
-    static const int32_t axis[] = {1};
-    uint8_t bytes[8 * 32], flipped[8 * 32], sums[8], sums_flipped[8];
-    struct one_op op = {
-        .opcode = SCREE_OP_SUM,
-        .inputs = {{SCREE_TYPE_UINT8, SHAPE(8, 32), 0.3F, 131, bytes},
-                   {SCREE_TYPE_INT32, SHAPE(1), 0, 0, axis, true}},
-        .n_inputs = 2,
-        .output = {SCREE_TYPE_UINT8, SHAPE(8), 1.7F, 120},
-    };
-    struct one_op op_flipped = op;
-    struct scree_error err;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        bytes[i] = (uint8_t)(i * i * 7 + i * 31);
-        flipped[i] = bytes[i] ^ 0x80;
-    }
-    op_flipped.inputs[0] = (struct operand){SCREE_TYPE_INT8, SHAPE(8, 32), 0.3F, 3, flipped};
-    op_flipped.output = (struct operand){SCREE_TYPE_INT8, SHAPE(8), 1.7F, -8};
-    assert_int_equal(run_op(&op, sums, sizeof sums, &err), 0);
-    assert_int_equal(run_op(&op_flipped, sums_flipped, sizeof sums_flipped, &err), 0);
-    assert_int_not_equal(sums[0], sums[1]);
-    for (size_t i = 0; i < sizeof sums; i++)
-        assert_int_equal(sums[i], sums_flipped[i] ^ 0x80);
-}
-
 /* Floats that fit no integer are saturated, NaN is the least or (CAST, as TFLite's) the greatest.
  */
 static void test_conversions_saturate(void **state)
@@ -344,7 +315,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_sums_of_int8_are_those_of_uint8),
         cmocka_unit_test(test_conversions_saturate),
         cmocka_unit_test(test_any_byte_but_zero_is_true),
     };
