@@ -1,5 +1,7 @@
 #include "kernels/reduce.h"
 
+#include <math.h>
+
 #include "kernels/c/rows.h"
 #include "kernels/lut.h"
 
