@@ -1,6 +1,8 @@
 /* Any bytes as a model that is planned and run: the operators' checks against hostile shapes,
  * options and values. Models that ask for more than a fuzzer's patience (16 MiB of activations,
  * 2^24 multiply-accumulates or elements) are planned but not run. */
+#include <string.h>
+
 #include "fuzz/fuzz.h"
 #include "scree/scree.h"
 
@@ -22,15 +24,29 @@ static bool takes_long(const struct scree_session *session)
     return memory.arena_bytes > PATIENT_BYTES || macs >= PATIENT_MACS;
 }
 
+/* Integers are small, because many of them become shapes; -1 is among them. */
+static void fill(const struct scree_tensor *tensor, unsigned round)
+{
+    size_t width = scree_type_bytes(tensor->type);
+
+    for (size_t i = 0; i < tensor->bytes / width; i++) {
+        int64_t number = round ? (int64_t)(i * 5 % 7) - 1 : 0;
+        uint8_t byte = (uint8_t)(round ? i * 151 : 0);
+
+        if (tensor->type == SCREE_TYPE_INT32 || tensor->type == SCREE_TYPE_INT64)
+            memcpy((uint8_t *)tensor->data + i * width, &number, width);
+        else
+            memset((uint8_t *)tensor->data + i * width, byte, width);
+    }
+}
+
 static void fill_inputs(struct scree_session *session, unsigned round)
 {
     for (uint32_t i = 0; i < scree_session_n_inputs(session); i++) {
         struct scree_tensor tensor;
 
-        if (scree_session_input(session, i, &tensor) < 0)
-            continue;
-        for (size_t k = 0; k < tensor.bytes; k++)
-            ((uint8_t *)tensor.data)[k] = (uint8_t)(round ? k * 151 + i * 7 : 0);
+        if (scree_session_input(session, i, &tensor) >= 0 && tensor.bytes > 0)
+            fill(&tensor, round);
     }
 }
 
