@@ -69,6 +69,12 @@ static void add_to_list(struct scree_list *list, int limit, const char *word)
     list->v[list->n++] = word;
 }
 
+void scree_list_done(struct scree_list *list)
+{
+    free(list->v);
+    *list = (struct scree_list){0};
+}
+
 static bool is_option(const char *word)
 {
     return word[0] == '-' && word[1] != '\0';

@@ -7,8 +7,10 @@
  *         {0}};
  *
  * The parser writes each value to its offset in a struct that the verb hands in, set to the
- * defaults. Memory: keeps pointers into argv; lists are allocated once and freed with the process's
- * end. Threads: one. */
+ * defaults.
+ *
+ * Memory: keeps pointers into argv; a list owns its array, freed with scree_list_done().
+ * Threads: one. */
 #ifndef SCREE_CLI_ARGS_H
 #define SCREE_CLI_ARGS_H
 
@@ -21,8 +23,7 @@ enum scree_option_kind {
     SCREE_OPTION_INT,   /* int, in [min, max] */
     SCREE_OPTION_FLOAT, /* double, in [min, max] */
     SCREE_OPTION_TEXT,  /* const char * */
-    SCREE_OPTION_LIST, /* struct scree_list: this argument and all that follow up to the next option
-                        */
+    SCREE_OPTION_LIST,  /* struct scree_list: all that follows up to the next option */
 };
 
 /* Arguments of one kind: v[n], pointers into argv. */
@@ -30,6 +31,12 @@ struct scree_list {
     int n;
     const char **v;
 };
+
+/* Frees the array; the list is then empty. */
+void scree_list_done(struct scree_list *list);
+
+/* A local list that frees itself. */
+#define SCREE_LIST_CLEANUP __attribute__((cleanup(scree_list_done)))
 
 struct scree_option {
     const char *name; /* without the dashes; NULL ends a table */

@@ -227,7 +227,7 @@ static int run_bench(struct scree_session *session, const char *path, const stru
 static int run(int argc, char **argv)
 {
     struct bench_args args = {.warmup = 5, .runs = 50, .seed = 1};
-    struct scree_list positionals = {0};
+    SCREE_LIST_CLEANUP struct scree_list positionals = {0};
     struct scree_model *model;
     struct scree_session *session;
     uint64_t start = scree_cli_now_ns();

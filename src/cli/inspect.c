@@ -260,7 +260,7 @@ static int print_inspect_json(const char *path, const struct scree_model *model,
 static int run(int argc, char **argv)
 {
     struct inspect_args args = {0};
-    struct scree_list positionals = {0};
+    SCREE_LIST_CLEANUP struct scree_list positionals = {0};
     struct scree_model *model;
     struct scree_session *session;
     int rc = scree_args_parse(&scree_verb_inspect, argc, argv, &args, &positionals);

@@ -280,7 +280,7 @@ int scree_look_run(const struct scree_look_verb *look_verb, struct scree_look_ar
                    char **argv)
 {
     struct looker looker = {.verb = look_verb, .args = args};
-    struct scree_list positionals = {0};
+    SCREE_LIST_CLEANUP struct scree_list positionals = {0};
     struct paths paths = {0};
     int code = scree_args_parse(look_verb->verb, argc, argv, args, &positionals);
 

@@ -121,22 +121,28 @@ static int run_once(struct scree_session *session, const struct run_args *args)
     return rc;
 }
 
+static int run_model(const char *path, const struct run_args *args)
+{
+    struct scree_model *model;
+    struct scree_session *session;
+    int rc = scree_cli_open_shaped(path, &args->common, args->shapes, &model, &session);
+
+    if (rc)
+        return rc;
+    rc = run_once(session, args);
+    scree_session_free(session);
+    scree_model_unref(model);
+    return rc;
+}
+
 static int run(int argc, char **argv)
 {
     struct run_args args = {.seed = 1};
-    struct scree_list positionals = {0};
-    struct scree_model *model;
-    struct scree_session *session;
+    SCREE_LIST_CLEANUP struct scree_list positionals = {0};
     int rc = scree_args_parse(&scree_verb_run, argc, argv, &args, &positionals);
 
-    if (rc)
-        return rc - 1;
-    rc = scree_cli_open_shaped(positionals.v[0], &args.common, args.shapes, &model, &session);
-    if (rc)
-        return rc;
-    rc = run_once(session, &args);
-    scree_session_free(session);
-    scree_model_unref(model);
+    rc = rc ? rc - 1 : run_model(positionals.v[0], &args);
+    scree_list_done(&args.inputs);
     return rc;
 }
 
