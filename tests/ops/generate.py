@@ -14,6 +14,11 @@ import case as cases
 import pack
 import tflite_writer
 
+# The families of which some cases also come with nothing but constants.
+FOLDED = ("activations", "choice", "conv", "elementwise", "indexing", "layout", "matrix", "pooling",
+          "quantization", "reduce", "slicing")
+# Here LiteRT uses the output's shape as the file has it, and the files have none.
+NOT_FOLDED = {("REDUCE_PROD", "i8"), ("REDUCE_PROD", "i16")}
 FAMILIES = sorted(path.stem for path in (pathlib.Path(__file__).parent / "cases").glob("[a-z]*.py"))
 
 
@@ -22,6 +27,10 @@ def load():
     if not cases.GROUPS:
         for family in FAMILIES:
             importlib.import_module("cases." + family)
+        cases.GROUPS.extend(cases.Group(group.family, group.op, "folded." + group.label, 1, cases.fold,
+                                        (group.function, group.args))
+                            for group in cases.GROUPS[:] if group.family in FOLDED and
+                            (group.op, group.label) not in NOT_FOLDED)
         names = [(group.op, group.label) for group in cases.GROUPS]
         assert len(set(names)) == len(names), "two groups have one name"
     return cases.GROUPS

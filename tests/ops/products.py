@@ -38,12 +38,13 @@ def bias_range(type_name, weights_type, depth):
 
 
 def weights(draw, type_name, shape, quant):
-    """Constant weights; int8 ones keep to [-127, 127] mostly, as converters write them."""
+    """Weights, seldom fed; int8 ones keep to [-127, 127] mostly, as converters write them."""
+    constant = 100 if type_name == "i4" else 93
     if type_name == "i8" and draw.chance(80):
-        return draw.const(type_name, shape, quant, -127, 127)
+        return draw.either(constant, type_name, shape, quant, -127, 127)
     if type_name == "f32":
-        return draw.const(type_name, shape, None, -1.0, 1.0)
-    return draw.const(type_name, shape, quant)
+        return draw.either(constant, type_name, shape, None, -1.0, 1.0)
+    return draw.either(constant, type_name, shape, quant)
 
 
 def hybrid_quant(draw, channels, axis=0, per_channel=None):
@@ -55,10 +56,11 @@ def hybrid_quant(draw, channels, axis=0, per_channel=None):
     return Quant(scales, [0] * len(scales), axis)
 
 
-def hybrid_weights(draw, shape, quant):
-    """Constant int8 weights for float activations. Never -128: LiteRT's kernel for x86 negates it
-    in 8 bits, so that it comes out as -128 again, and other machines' kernels do not."""
-    return draw.const("i8", shape, quant, -127, 127)
+def hybrid_weights(draw, shape, quant, type_name="i8"):
+    """Constant weights for float activations. Never -128: LiteRT's kernel for x86 negates it in 8
+    bits, so that it comes out as -128 again, and other machines' kernels do not."""
+    low, high = {"i4": (-7, 7), "i8": (-127, 127), "u8": (0, 127)}[type_name]
+    return draw.const(type_name, shape, quant, low, high)
 
 
 def window(draw, out_h, out_w, *, dilate=True, largest=4):

@@ -23,6 +23,7 @@ def _conv_shapes(draw):
 @group("conv", "CONV_2D", "u8", 110, "u8", "u8", "i32")
 @group("conv", "CONV_2D", "i8", 200, "i8", "i8", "i32")
 @group("conv", "CONV_2D", "i8i4", 20, "i8", "i4", "i32")
+@group("conv", "CONV_2D", "i16i4", 15, "i16", "i4", "i64")
 @group("conv", "CONV_2D", "i16.bias64", 60, "i16", "i8", "i64")
 @group("conv", "CONV_2D", "i16.bias32", 30, "i16", "i8", "i32")
 def conv_quantized(draw, _, type_name, weights_type, bias_type):
@@ -49,15 +50,16 @@ def conv_float(draw, _):
                             draw.const("f32", (filter_shape[0],))], [Tensor("f32")], options)
 
 
-@group("conv", "CONV_2D", "hybrid", 60)
-def conv_hybrid(draw, _):
-    """Float convolution with int8 weights."""
+@group("conv", "CONV_2D", "hybrid", 60, "i8")
+@group("conv", "CONV_2D", "hybrid.i4", 15, "i4")
+def conv_hybrid(draw, _, weights_type):
+    """Float convolution with int8 weights, or int4."""
     shape, filter_shape, options = _conv_shapes(draw)
     options["activation"] = draw.activation()
     grouped = True if filter_shape[3] != shape[3] else None  # then LiteRT wants a scale each
     quant = products.hybrid_quant(draw, filter_shape[0], 0, grouped)
     return Case("CONV_2D", [draw.input("f32", shape),
-                            products.hybrid_weights(draw, filter_shape, quant),
+                            products.hybrid_weights(draw, filter_shape, quant, weights_type),
                             draw.const("f32", (filter_shape[0],))], [Tensor("f32")], options)
 
 

@@ -11,7 +11,7 @@ def _fit(draw, scale, type_name):
     return Quant([max(scale * fit, 1e-8)], [draw.zero_point(type_name)])
 
 
-def _pair(draw, type_name, quants=(None, None), low=None, high=None, max_rank=5):
+def _pair(draw, type_name, quants=(None, None), low=None, high=None, max_rank=6):
     """Two inputs that broadcast; one of them may be constant, or both be the same tensor."""
     left, right = draw.broadcast(max_rank)
     constant = draw.below(6)

@@ -43,13 +43,15 @@ def fully_connected_quantized(draw, _, type_name, weights_type, bias_types):
 
 @group("matrix", "FULLY_CONNECTED", "f32", 50, False)
 @group("matrix", "FULLY_CONNECTED", "hybrid", 60, True)
-def fully_connected_float(draw, _, hybrid):
-    """Floats with weights of floats or of int8, per tensor and per channel."""
+@group("matrix", "FULLY_CONNECTED", "hybrid.u8", 12, True, "u8")
+@group("matrix", "FULLY_CONNECTED", "hybrid.i4", 20, True, "i4")
+def fully_connected_float(draw, _, hybrid, weights_type="i8"):
+    """Floats with weights of floats or of integers, per tensor and per channel."""
     shape, filter_shape, options = _fully_connected_shapes(draw)
     units = filter_shape[0]
     if hybrid:
         quant = products.hybrid_quant(draw, units)
-        weights = products.hybrid_weights(draw, filter_shape, quant)
+        weights = products.hybrid_weights(draw, filter_shape, quant, weights_type)
         if len(quant.scales) > 1 or draw.chance(50):
             options["asymmetric_quantize_inputs"] = draw.chance(50)
     else:
@@ -58,6 +60,19 @@ def fully_connected_float(draw, _, hybrid):
     if draw.chance(70):
         inputs.append(draw.const("f32", (units,)))
     return Case("FULLY_CONNECTED", inputs, [Tensor("f32")], options)
+
+
+@group("matrix", "FULLY_CONNECTED", "u8i16", 15)
+def fully_connected_widened(draw, _):
+    """uint8 to int16."""
+    shape, filter_shape, options = _fully_connected_shapes(draw)
+    source, weights, bias, out = products.quants(draw, "u8", "u8", filter_shape[1], filter_shape[0])
+    low, high = products.bias_range("u8", "u8", filter_shape[1])
+    out = Quant([out.scale / 256], [0])
+    return Case("FULLY_CONNECTED", [draw.input("u8", shape, source),
+                                    products.weights(draw, "u8", filter_shape, weights),
+                                    draw.const("i32", filter_shape[:1], bias, low, high)],
+                [Tensor("i16", (), out)], options)
 
 
 def _matmul_shapes(draw):
