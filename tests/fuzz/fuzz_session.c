@@ -6,7 +6,7 @@
 #include "fuzz/fuzz.h"
 #include "scree/scree.h"
 
-#define PATIENT_BYTES ((size_t)16 << 20)
+#define PATIENT_BYTES ((size_t)64 << 10)
 #define PATIENT_MACS  ((uint64_t)1 << 24)
 
 static bool takes_long(const struct scree_session *session)
