@@ -27,10 +27,11 @@ def load():
     if not cases.GROUPS:
         for family in FAMILIES:
             importlib.import_module("cases." + family)
-        cases.GROUPS.extend(cases.Group(group.family, group.op, "folded." + group.label, 1, cases.fold,
-                                        (group.function, group.args))
-                            for group in cases.GROUPS[:] if group.family in FOLDED and
-                            (group.op, group.label) not in NOT_FOLDED)
+        cases.GROUPS.extend(
+            cases.Group(group.family, group.op, "folded." + group.label, 1, cases.fold,
+                        (group.function, group.args))
+            for group in cases.GROUPS[:]
+            if group.family in FOLDED and (group.op, group.label) not in NOT_FOLDED)
         names = [(group.op, group.label) for group in cases.GROUPS]
         assert len(set(names)) == len(names), "two groups have one name"
     return cases.GROUPS
