@@ -31,9 +31,10 @@ class Style:
 
 
 SINGLE = Style(things=(1, 1), size=(0.35, 0.85))
-SCENE = Style(things=(1, 5), size=(0.17, 0.44))
+SCENE = Style(things=(1, 5), size=(0.22, 0.5))
 TIDY_SINGLE = Style(things=(1, 1), size=(0.55, 0.95), clutter=False)
 TIDY_SCENE = Style(things=(2, 4), size=(0.25, 0.45), clutter=False)
+SMALL_SCENE = Style(things=(1, 5), size=(0.17, 0.44))
 
 
 def _arc(centre, radius, start, stop, n=40):

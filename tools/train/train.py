@@ -14,7 +14,8 @@ import tensorflow as tf
 
 import anchors
 import networks
-from drawing import LABELS, SCENE, SINGLE, TIDY_SCENE, TIDY_SINGLE, draw_set
+from drawing import (LABELS, SCENE, SINGLE, SMALL_SCENE, TIDY_SCENE, TIDY_SINGLE,
+                     draw_set)
 
 BATCH = 32
 THREADS = 2
@@ -125,7 +126,7 @@ RECIPES = {
                          ((TIDY_SINGLE, 4000, 4), (SINGLE, 16000, 10), (SINGLE, 24000, 6))),
     "detector": Recipe(networks.detector, [box_loss, score_loss],
                        detector_targets(anchors.grid()), networks.DETECTOR_SIZE, 201,
-                       ((TIDY_SCENE, 2000, 2), (SCENE, 12000, 12))),
+                       ((TIDY_SCENE, 2000, 2), (SMALL_SCENE, 12000, 12), (SCENE, 16000, 8))),
 }
 
 
