@@ -1,6 +1,6 @@
 /* Any bytes as a model that is planned and run: the operators' checks against hostile shapes,
- * options and values. Models that ask for more than a fuzzer's patience (16 MiB of activations,
- * 2^24 multiply-accumulates or elements) are planned but not run. */
+ * options and values. Models that ask for more than a fuzzer's patience (64 KiB of activations,
+ * 2^24 multiply-accumulates) are planned but not run. */
 #include <string.h>
 
 #include "fuzz/fuzz.h"
