@@ -56,34 +56,16 @@ struct scree_common_args {
     const char *device;
 };
 
+/* clang-format off */
 #define SCREE_COMMON_OPTIONS(type, member)                                                         \
-    {"device",                                                                                     \
-     0,                                                                                            \
-     SCREE_OPTION_TEXT,                                                                            \
-     "DEVICE",                                                                                     \
-     "where to run: auto or cpu (default auto)",                                                   \
-     offsetof(type, member.device),                                                                \
-     0,                                                                                            \
-     0},                                                                                           \
-        {"threads",                                                                                \
-         't',                                                                                      \
-         SCREE_OPTION_INT,                                                                         \
-         "N",                                                                                      \
-         "threads, 1 to 64 (default: one per processor)",                                          \
-         offsetof(type, member.n_threads),                                                         \
-         1,                                                                                        \
-         64},                                                                                      \
-        {"json",                                                                                   \
-         0,                                                                                        \
-         SCREE_OPTION_FLAG,                                                                        \
-         NULL,                                                                                     \
-         "print JSON for programs instead of text",                                                \
-         offsetof(type, member.json),                                                              \
-         0,                                                                                        \
-         0},                                                                                       \
-    {                                                                                              \
-        "help", 'h', SCREE_OPTION_FLAG, NULL, "print this help", offsetof(type, member.help), 0, 0 \
-    }
+    {"device", 0, SCREE_OPTION_TEXT, "DEVICE", "where to run: auto or cpu (default auto)",         \
+     offsetof(type, member.device), 0, 0},                                                         \
+    {"threads", 't', SCREE_OPTION_INT, "N", "threads, 1 to 64 (default: one per processor)",       \
+     offsetof(type, member.n_threads), 1, 64},                                                     \
+    {"json", 0, SCREE_OPTION_FLAG, NULL, "print JSON for programs instead of text",                \
+     offsetof(type, member.json), 0, 0},                                                           \
+    {"help", 'h', SCREE_OPTION_FLAG, NULL, "print this help", offsetof(type, member.help), 0, 0}
+/* clang-format on */
 
 /* A verb: `scree NAME POSITIONALS [options]`. */
 struct scree_verb {

@@ -26,7 +26,7 @@ static void draw_classes(const struct scree_look *look, const struct scree_class
     }
 }
 
-static int answer(struct scree_look *look, json_t *json, bool draw, struct scree_error *err)
+static int answer(struct scree_look *look, json_t *json, struct scree_error *err)
 {
     struct scree_class classes[MAX_TOP];
     json_t *list = json ? json_array() : NULL;
@@ -52,7 +52,7 @@ static int answer(struct scree_look *look, json_t *json, bool draw, struct scree
     }
     if (json)
         json_object_set_new(json, "classes", list);
-    if (draw && n > 0)
+    if (look->image && n > 0)
         draw_classes(look, classes, n);
     return n < 0 ? n : 0;
 }

@@ -47,7 +47,7 @@ static void tell_box(const struct scree_look *look, const struct scree_detection
     }
 }
 
-static int answer(struct scree_look *look, json_t *json, bool draw, struct scree_error *err)
+static int answer(struct scree_look *look, json_t *json, struct scree_error *err)
 {
     const struct scree_detect_options detect = {.threshold = (float)look->args->threshold,
                                                 .iou = (float)look->args->iou};
@@ -63,7 +63,7 @@ static int answer(struct scree_look *look, json_t *json, bool draw, struct scree
     else if (n == 0)
         printf("  nothing found\n");
     /* The best box is drawn last, over the others. */
-    for (int i = n - 1; draw && i >= 0; i--)
+    for (int i = n - 1; look->image && i >= 0; i--)
         draw_box(look, &boxes[i]);
     return n < 0 ? n : 0;
 }

@@ -155,33 +155,12 @@ static double ms_since(uint64_t *start)
     return ms;
 }
 
-static int look_at_image(struct looker *looker, const char *path, struct scree_image *image,
-                         uint64_t *clock, json_t *json, struct scree_error *err)
+static int draw_answer(struct looker *looker, const char *path, const struct scree_image *image,
+                       json_t *json, struct scree_error *err)
 {
-    struct scree_look look = {looker->args,   looker->vision, looker->session,
-                              looker->labels, image,          {{0}, {0}}};
     char out[4096];
-    double preprocess, compute;
-    int rc = scree_session_set_image(looker->session, looker->input, image, &looker->picture,
-                                     &look.fit, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
-    preprocess = ms_since(clock);
-    rc = scree_session_run(looker->session, err);
-    if (rc < 0)
-        return rc;
-    compute = ms_since(clock);
-    if (!json)
-        printf("%s: %d x %d, %.1f ms\n", path, scree_image_width(image), scree_image_height(image),
-               compute);
-    rc = looker->verb->answer(&look, json, looker->args->draw != NULL, err);
-    if (rc >= 0 && json)
-        json_object_update_new(json,
-                               json_pack("{s:f, s:f, s:f}", "preprocess_ms", preprocess,
-                                         "compute_ms", compute, "postprocess_ms", ms_since(clock)));
-    if (rc < 0 || !looker->args->draw)
-        return rc;
     drawing_path(looker, path, out, sizeof out);
     rc = scree_image_write(image, out, err);
     if (rc >= 0 && json)
@@ -191,23 +170,66 @@ static int look_at_image(struct looker *looker, const char *path, struct scree_i
     return rc;
 }
 
-static int look_at(struct looker *looker, const char *path, json_t *json, struct scree_error *err)
+/* Runs the model on what scree_session_set_image() has put into its input. */
+static int run_look(struct looker *looker, struct scree_look *look, const char *path,
+                    uint64_t *clock, json_t *json, struct scree_error *err)
 {
-    uint64_t clock = scree_cli_now_ns();
-    struct scree_image *image;
-    int rc = scree_image_open(path, looker->args->upright, &image, err);
+    double compute;
+    int rc = scree_session_run(looker->session, err);
 
     if (rc < 0)
         return rc;
+    compute = ms_since(clock);
+    if (!json)
+        printf("%s: %d x %d, %.1f ms\n", path, look->w, look->h, compute);
+    rc = looker->verb->answer(look, json, err);
+    if (rc >= 0 && json)
+        json_object_update_new(json, json_pack("{s:f, s:f}", "compute_ms", compute,
+                                               "postprocess_ms", ms_since(clock)));
+    return rc >= 0 && look->image ? draw_answer(looker, path, look->image, json, err) : rc;
+}
+
+static int look_at_image(struct looker *looker, struct scree_look *look, const char *path,
+                         json_t *json, struct scree_error *err)
+{
+    uint64_t clock = scree_cli_now_ns();
+    double decode;
+    int rc = scree_image_open(path, looker->args->upright, &look->image, err);
+
+    if (rc < 0)
+        return rc;
+    decode = ms_since(&clock);
+    look->w = scree_image_width(look->image);
+    look->h = scree_image_height(look->image);
+    rc = scree_session_set_image(looker->session, looker->input, look->image, &looker->picture,
+                                 &look->fit, err);
+    if (rc < 0)
+        return scree_wrap(err, rc, "%s", path);
     if (json)
-        json_object_update_new(json, json_pack("{s:i, s:i, s:f}", "width", scree_image_width(image),
-                                               "height", scree_image_height(image), "decode_ms",
+        json_object_update_new(json, json_pack("{s:i, s:i, s:f, s:f}", "width", look->w, "height",
+                                               look->h, "decode_ms", decode, "preprocess_ms",
                                                ms_since(&clock)));
     else
         ms_since(&clock);
-    rc = look_at_image(looker, path, image, &clock, json, err);
-    scree_image_free(image);
+    if (!looker->args->draw) {
+        /* A picture is often larger than all that the model needs. */
+        scree_image_free(look->image);
+        look->image = NULL;
+    }
+    rc = run_look(looker, look, path, &clock, json, err);
     return rc < 0 ? scree_wrap(err, rc, "%s", path) : 0;
+}
+
+static int look_at(struct looker *looker, const char *path, json_t *json, struct scree_error *err)
+{
+    struct scree_look look = {.args = looker->args,
+                              .vision = looker->vision,
+                              .session = looker->session,
+                              .labels = looker->labels};
+    int rc = look_at_image(looker, &look, path, json, err);
+
+    scree_image_free(look.image);
+    return rc;
 }
 
 /* Looks at all; a picture that fails does not keep the others from their answers. */

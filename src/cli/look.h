@@ -19,40 +19,21 @@ struct scree_look_args {
 };
 
 /* The rows every such verb has. */
-#define SCREE_LOOK_OPTIONS                                             \
-    {"labels",                                                         \
-     'l',                                                              \
-     SCREE_OPTION_TEXT,                                                \
-     "FILE",                                                           \
-     "names of the classes: a file, or coco-91, coco-80, voc-21",      \
-     offsetof(struct scree_look_args, labels),                         \
-     0,                                                                \
-     0},                                                               \
-        {"draw",                                                       \
-         'o',                                                          \
-         SCREE_OPTION_TEXT,                                            \
-         "OUT",                                                        \
-         "draw the answer: a .png or .jpg, or a folder for several",   \
-         offsetof(struct scree_look_args, draw),                       \
-         0,                                                            \
-         0},                                                           \
-        {"side",                                                       \
-         0,                                                            \
-         SCREE_OPTION_TEXT,                                            \
-         "FILE",                                                       \
-         "what the model does not say of itself (default MODEL.json)", \
-         offsetof(struct scree_look_args, side),                       \
-         0,                                                            \
-         0},                                                           \
-        {"upright",                                                    \
-         0,                                                            \
-         SCREE_OPTION_FLAG,                                            \
-         NULL,                                                         \
-         "turn pictures as their EXIF data say",                       \
-         offsetof(struct scree_look_args, upright),                    \
-         0,                                                            \
-         0},                                                           \
-        SCREE_COMMON_OPTIONS(struct scree_look_args, common)
+/* clang-format off */
+#define SCREE_LOOK_OPTIONS                                                                         \
+    {"labels", 'l', SCREE_OPTION_TEXT, "FILE",                                                     \
+     "names of the classes: a file, or coco-91, coco-80, voc-21",                                  \
+     offsetof(struct scree_look_args, labels), 0, 0},                                              \
+    {"draw", 'o', SCREE_OPTION_TEXT, "OUT",                                                        \
+     "draw the answer: a .png or .jpg, or a folder for several",                                   \
+     offsetof(struct scree_look_args, draw), 0, 0},                                                \
+    {"side", 0, SCREE_OPTION_TEXT, "FILE",                                                         \
+     "what the model does not say of itself (default MODEL.json)",                                 \
+     offsetof(struct scree_look_args, side), 0, 0},                                                \
+    {"upright", 0, SCREE_OPTION_FLAG, NULL, "turn pictures as their EXIF data say",                \
+     offsetof(struct scree_look_args, upright), 0, 0},                                             \
+    SCREE_COMMON_OPTIONS(struct scree_look_args, common)
+/* clang-format on */
 
 /* One picture that the model has seen. */
 struct scree_look {
@@ -60,7 +41,8 @@ struct scree_look {
     struct scree_vision *vision;
     const struct scree_session *session;
     const struct scree_labels *labels; /* may be NULL */
-    struct scree_image *image;
+    int32_t w, h;                      /* of the picture */
+    struct scree_image *image;         /* NULL unless the answer is to be drawn into it */
     struct scree_fit fit;
 };
 
@@ -68,8 +50,8 @@ struct scree_look_verb {
     const struct scree_verb *verb;
     enum scree_task task;
     /* Reads the answer; writes it to stdout if `json` is NULL, else into that object; draws it into
-     * look->image if `draw`. Returns 0 or a negative errno. */
-    int (*answer)(struct scree_look *look, json_t *json, bool draw, struct scree_error *err);
+     * look->image unless that is NULL. Returns 0 or a negative errno. */
+    int (*answer)(struct scree_look *look, json_t *json, struct scree_error *err);
 };
 
 /* The whole verb. Returns an exit code. */

@@ -62,7 +62,7 @@ static void print_pose(const struct scree_pose *pose, const struct scree_labels 
                (double)pose->keypoints[i].y);
 }
 
-static int tell(struct scree_look *look, const struct scree_labels *names, json_t *json, bool draw,
+static int tell(struct scree_look *look, const struct scree_labels *names, json_t *json,
                 struct scree_error *err)
 {
     const struct scree_detect_options detect = {.threshold = (float)look->args->threshold};
@@ -81,20 +81,20 @@ static int tell(struct scree_look *look, const struct scree_labels *names, json_
             json_array_append_new(json_object_get(json, "poses"), pose_json(&poses[i], names));
         else
             print_pose(&poses[i], names, i);
-        if (draw)
+        if (look->image)
             draw_pose(look, &poses[i], (uint32_t)i);
     }
     return 0;
 }
 
-static int answer(struct scree_look *look, json_t *json, bool draw, struct scree_error *err)
+static int answer(struct scree_look *look, json_t *json, struct scree_error *err)
 {
     struct scree_labels *names;
     int rc = scree_labels_builtin("keypoints-17", &names, err);
 
     if (rc < 0)
         return rc;
-    rc = tell(look, names, json, draw, err);
+    rc = tell(look, names, json, err);
     scree_labels_free(names);
     return rc;
 }

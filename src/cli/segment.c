@@ -15,11 +15,11 @@ static const struct scree_option options[] = {
 
 static void draw_map(const struct scree_look *look, const uint8_t *classes, const double *shares)
 {
-    struct scree_rect whole = {0, 0, look->image->w, look->image->h};
+    struct scree_rect whole = {0, 0, look->w, look->h};
     int32_t scale = scree_draw_text_scale(look->image);
     int n = 0;
 
-    scree_draw_classes(look->image, whole, classes, look->image->w, look->image->h, 0, MASK_ALPHA);
+    scree_draw_classes(look->image, whole, classes, look->w, look->h, 0, MASK_ALPHA);
     for (uint32_t id = 1; id < SCREE_CLASS_NONE; id++) {
         char name[32];
 
@@ -54,22 +54,21 @@ static void tell_shares(const struct scree_look *look, const double *shares, jso
         json_object_set_new(json, "classes", list);
 }
 
-static int answer(struct scree_look *look, json_t *json, bool draw, struct scree_error *err)
+static int answer(struct scree_look *look, json_t *json, struct scree_error *err)
 {
-    size_t n = (size_t)look->image->w * (size_t)look->image->h;
+    size_t n = (size_t)look->w * (size_t)look->h;
     uint8_t *classes = malloc(n);
     double shares[256] = {0};
     int rc;
 
     if (!classes)
         return scree_fail_memory(err, n);
-    rc = scree_segment(look->vision, look->session, &look->fit, look->image->w, look->image->h,
-                       classes, err);
+    rc = scree_segment(look->vision, look->session, &look->fit, look->w, look->h, classes, err);
     for (size_t i = 0; rc >= 0 && i < n; i++)
         shares[classes[i]] += 1.0 / (double)n;
     if (rc >= 0)
         tell_shares(look, shares, json);
-    if (rc >= 0 && draw)
+    if (rc >= 0 && look->image)
         draw_map(look, classes, shares);
     free(classes);
     return rc;

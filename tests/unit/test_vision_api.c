@@ -25,7 +25,7 @@ static struct scree_session *open_copy(enum scree_type type, struct scree_shape 
     static uint8_t file[4096];
     const uint8_t *bytes;
     struct scree_model *model;
-    struct scree_session *session;
+    struct scree_session *session = NULL;
     struct scree_error err;
     size_t n;
 
