@@ -134,3 +134,23 @@ int scree_squeeze_prepare(struct scree_call *call, struct scree_error *err)
             shape.dims[shape.rank++] = input->dims[i];
     return set_view_shape(call, &shape, err);
 }
+
+/* The bytes as another type: a smaller one adds a dimension behind the others, a larger one takes
+ * the last away, which must have as many elements as make one. */
+int scree_bitcast_prepare(struct scree_call *call, struct scree_error *err)
+{
+    struct scree_shape shape = call->inputs[0]->shape;
+    int32_t from = (int32_t)scree_type_bytes(call->inputs[0]->type);
+    int32_t to = (int32_t)scree_type_bytes(call->outputs[0]->type);
+
+    if (from > to) {
+        if (shape.rank == SCREE_MAX_RANK)
+            return scree_fail(err, E2BIG, "rank %d is over %d", shape.rank + 1, SCREE_MAX_RANK);
+        shape.dims[shape.rank++] = from / to;
+    } else if (from < to) {
+        if (shape.rank == 0 || shape.dims[shape.rank - 1] != to / from)
+            return scree_fail(err, EBADMSG, "the last dimension is not %d", to / from);
+        shape.rank--;
+    }
+    return scree_call_set_shape(call, 0, &shape, err);
+}

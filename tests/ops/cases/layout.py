@@ -42,6 +42,22 @@ def reshape(draw, index, op, type_name):
     return _case(draw, op, type_name, shape, [draw.ints_tensor(target)])
 
 
+_BYTES = {"u8": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "f32": 4}
+_BITCASTS = [(a, b) for a in ("u8", "i8", "i16", "i32", "i64", "f32")
+             for b in ("u8", "i8", "i16", "i32", "i64") if a != b]
+
+
+@group("layout", "BITCAST", "all", len(_BITCASTS))
+def bitcast(draw, index):
+    """Each pair of types; the last dimension makes a larger type whole."""
+    from_type, to_type = _BITCASTS[index]
+    shape = draw.shape(0, 4)
+    ratio = _BYTES[to_type] // _BYTES[from_type]
+    if ratio > 1:
+        shape.append(ratio)
+    return Case("BITCAST", [draw.input(from_type, shape)], [Tensor(to_type, ())])
+
+
 @each_type("layout", "SQUEEZE", 10, *MOST)
 def squeeze(draw, _, op, type_name):
     """Dimensions of one taken out: those named, or all."""
