@@ -16,7 +16,20 @@ Every operator that scree runs, with the newest version of it and the element ty
 A mark means that the operator takes data of that type as its first input. The last column is the exact
 rule: inputs `>` outputs; `T` and `U` stand for one of the types after the colon, the same in all places;
 `(x)` may be left out; `x*` is any number of x; alternatives are separated by `;`. Integer results are
-those of TFLite's reference kernels bit for bit.
+those of TFLite's reference kernels (LiteRT 2.3's `BUILTIN_REF`) bit for bit, with these exceptions, where
+LiteRT has no reference kernel or reads or leaves memory that is not the tensor's:
+
+* SUM of int8 and int16: LiteRT's reference kernel takes the bytes for uint8. Here it is the sum that the same
+  formula gives for the real type, which is what LiteRT's default int8 kernel computes but for its rounding
+  in float.
+* CEIL, ROUND and ELU have no reference kernel; they are LiteRT's default ones.
+* TFLite_Detection_PostProcess leaves outputs behind the last detection as they were in LiteRT; here they are 0.
+* Convolutions of float activations with int8 weights of -128, which converters do not write: LiteRT's code for
+  x86 overflows, here the product is right.
+* A float that does not fit an integer becomes the nearest that does, where C++ leaves the result open.
+
+DIV and quantized comparisons shift by amounts that C++ does not define when scales are unusual; here they give
+what LiteRT gives on x86, on every machine.
 
 """
 
