@@ -19,9 +19,8 @@ rule: inputs `>` outputs; `T` and `U` stand for one of the types after the colon
 those of TFLite's reference kernels (LiteRT 2.3's `BUILTIN_REF`) bit for bit, with these exceptions, where
 LiteRT has no reference kernel or reads or leaves memory that is not the tensor's:
 
-* SUM of int8 and int16: LiteRT's reference kernel takes the bytes for uint8. Here it is the sum that the same
-  formula gives for the real type, which is what LiteRT's default int8 kernel computes but for its rounding
-  in float.
+* SUM of int8 and int16: LiteRT's reference kernel takes the bytes for uint8. Here it is what LiteRT's default
+  kernel gives.
 * CEIL, ROUND and ELU have no reference kernel; they are LiteRT's default ones.
 * TFLite_Detection_PostProcess leaves outputs behind the last detection as they were in LiteRT; here they are 0.
 * Convolutions of float activations with int8 weights of -128, which converters do not write: LiteRT's code for
