@@ -20,14 +20,15 @@ int scree_operand_set_shape(struct scree_operand *operand, const struct scree_sh
     for (int32_t i = 0; i < shape->rank; i++) {
         if (shape->dims[i] < 0)
             return scree_fail(err, EBADMSG, "dimension %d is %d", i, shape->dims[i]);
-        if (!scree_mul_size(n, (size_t)shape->dims[i], &n) || n > INT32_MAX)
+        /* Without the zeros, so that the strides of empty tensors fit too. */
+        if (!scree_mul_size(n, (size_t)scree_max_i32(shape->dims[i], 1), &n) || n > INT32_MAX)
             return scree_fail(err, E2BIG, "a tensor of over 2147483647 elements");
     }
     operand->shape = (struct scree_shape){.rank = shape->rank};
     for (int32_t i = 0; i < shape->rank; i++)
         operand->shape.dims[i] = shape->dims[i];
-    operand->n_elements = n;
-    operand->bytes = n * scree_type_bytes(operand->type);
+    operand->n_elements = scree_shape_elements(&operand->shape);
+    operand->bytes = operand->n_elements * scree_type_bytes(operand->type);
     return 0;
 }
 

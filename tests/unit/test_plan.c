@@ -236,6 +236,19 @@ static void test_an_arena_over_the_limit_is_refused(void **state)
     done(&p);
 }
 
+static void test_strides_of_empty_tensors_fit(void **state)
+{
+    const struct scree_shape empty = TW_SHAPE(0, 65536, 65536), small = TW_SHAPE(0, 65536, 32767);
+    struct scree_operand operand = {.type = SCREE_TYPE_INT64};
+    struct scree_error err;
+
+    (void)state;
+    assert_int_equal(scree_operand_set_shape(&operand, &empty, &err), -E2BIG);
+    assert_int_equal(scree_operand_set_shape(&operand, &small, &err), 0);
+    assert_int_equal(operand.n_elements, 0);
+    assert_int_equal(operand.bytes, 0);
+}
+
 static void test_what_is_not_supported_is_named(void **state)
 {
     struct planned p = {.tw = tw_new()};
@@ -277,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_a_shape_from_an_input_is_deferred),
         cmocka_unit_test(test_inputs_take_other_shapes),
         cmocka_unit_test(test_an_arena_over_the_limit_is_refused),
+        cmocka_unit_test(test_strides_of_empty_tensors_fit),
         cmocka_unit_test(test_what_is_not_supported_is_named),
         cmocka_unit_test(test_types_that_do_not_go_together_are_named),
     };
