@@ -37,7 +37,8 @@ static int paddings_read(const struct scree_call *call, struct paddings *ret,
     return rc;
 }
 
-/* The move of the whole input into its place in the output. */
+/* The move of the whole input into its place in the output, whose shape has been accepted: so its
+ * strides fit. */
 static void place_input(struct scree_layout *layout, const struct scree_operand *in,
                         const struct paddings *paddings, const struct scree_shape *out)
 {
@@ -85,10 +86,11 @@ int scree_pad_prepare(struct scree_call *call, struct scree_error *err)
 
     if ((rc = pad_value_check(call, err)) < 0 ||
         (rc = paddings_read(call, &paddings, &shape, err)) != 0 ||
+        (rc = scree_call_set_shape(call, 0, &shape, err)) < 0 ||
         (rc = scree_layout_new(call, &layout, err)) < 0)
         return rc;
     place_input(layout, call->inputs[0], &paddings, &shape);
-    return scree_call_set_shape(call, 0, &shape, err);
+    return 0;
 }
 
 int scree_pad_run(const struct scree_call *call, struct scree_error *err)
@@ -129,7 +131,8 @@ int scree_mirror_pad_prepare(struct scree_call *call, struct scree_error *err)
 
     if (!params)
         return scree_fail_memory(err, sizeof *params);
-    if ((rc = paddings_read(call, &params->paddings, &shape, err)) != 0)
+    if ((rc = paddings_read(call, &params->paddings, &shape, err)) != 0 ||
+        (rc = scree_call_set_shape(call, 0, &shape, err)) < 0)
         return rc;
     params->skip = call->node->options.mirror_pad.mode == SCREE_MIRROR_REFLECT;
     for (int32_t i = 0; i < in->rank; i++) {
@@ -141,7 +144,7 @@ int scree_mirror_pad_prepare(struct scree_call *call, struct scree_error *err)
                               in->dims[i]);
     }
     place_input(&params->layout, call->inputs[0], &params->paddings, &shape);
-    return scree_call_set_shape(call, 0, &shape, err);
+    return 0;
 }
 
 /* Fills the padding of dimension d out of the part of the output that is there already: all of the

@@ -6,7 +6,7 @@
 
 /* Each dimension of the output is two walks: the repeats, which read the same again, and the
  * input's own. */
-static int tile_layout(const struct scree_call *call, struct scree_layout *layout,
+static int tile_layout(struct scree_call *call, struct scree_layout *layout,
                        struct scree_shape *ret_shape, struct scree_error *err)
 {
     const struct scree_operand *in = call->inputs[0], *repeats = call->inputs[1];
@@ -22,6 +22,8 @@ static int tile_layout(const struct scree_call *call, struct scree_layout *layou
         if ((rc = scree_shape_append(ret_shape, n * dim, err)) < 0)
             return rc;
     }
+    if ((rc = scree_call_set_shape(call, 0, ret_shape, err)) < 0)
+        return rc;
     scree_shape_strides(&in->shape, element, src);
     scree_shape_strides(ret_shape, element, dst);
     for (int32_t i = 0; i < in->shape.rank; i++) {
@@ -46,10 +48,8 @@ int scree_tile_prepare(struct scree_call *call, struct scree_error *err)
         return rc;
     if (!scree_operand_known(call->inputs[1]))
         return SCREE_DEFER;
-    if ((rc = scree_layout_new(call, &layout, err)) < 0 ||
-        (rc = tile_layout(call, layout, &shape, err)) < 0)
-        return rc;
-    return scree_call_set_shape(call, 0, &shape, err);
+    rc = scree_layout_new(call, &layout, err);
+    return rc < 0 ? rc : tile_layout(call, layout, &shape, err);
 }
 
 /* ---- BROADCAST_TO -------------------------------------------------------------------------- */
@@ -93,11 +93,12 @@ int scree_broadcast_to_prepare(struct scree_call *call, struct scree_error *err)
     if (!scree_operand_known(dims))
         return SCREE_DEFER;
     if ((rc = scree_layout_new(call, &layout, err)) < 0 ||
-        (rc = broadcast_to_shape(call, &shape, src, err)) < 0)
+        (rc = broadcast_to_shape(call, &shape, src, err)) < 0 ||
+        (rc = scree_call_set_shape(call, 0, &shape, err)) < 0)
         return rc;
     scree_shape_strides(&shape, scree_type_bytes(in->type), dst);
     scree_layout_block(layout, &shape, src, dst);
-    return scree_call_set_shape(call, 0, &shape, err);
+    return 0;
 }
 
 /* ---- BROADCAST_ARGS ------------------------------------------------------------------------ */
