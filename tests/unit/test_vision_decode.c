@@ -47,8 +47,11 @@ static void bench_init(enum scree_head_kind kind, int32_t n_boxes, int32_t n_cla
     };
 }
 
-/* Output i, in `role`, of n floats. */
-static void bench_output(uint32_t i, enum scree_role role, float *data, int32_t n)
+/* Output i, in `role`, of n floats, which are on the stack of a test that sets all outputs anew
+ * before it uses them: gcc 14, were this inlined, would only see that the address outlives the
+ * test. */
+static __attribute__((noinline)) void bench_output(uint32_t i, enum scree_role role, float *data,
+                                                   int32_t n)
 {
     bench.head.outputs[role] = (int32_t)i;
     bench.outputs[i] = (struct scree_tensor){
