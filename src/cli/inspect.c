@@ -7,7 +7,7 @@
 
 struct inspect_args {
     bool ops, dot;
-    const char *shapes;
+    const char *shapes, *task;
     struct scree_common_args common;
 };
 
@@ -16,6 +16,9 @@ static const struct scree_option options[] = {
      offsetof(struct inspect_args, ops), 0, 0},
     {"dot", 0, SCREE_OPTION_FLAG, NULL, "print the graph for Graphviz instead",
      offsetof(struct inspect_args, dot), 0, 0},
+    {"task", 0, SCREE_OPTION_TEXT, "TASK",
+     "take it for classify, detect, segment or pose, if its outputs allow",
+     offsetof(struct inspect_args, task), 0, 0},
     {"shape", 0, SCREE_OPTION_TEXT, "SHAPES", "new input shapes, as 1x320x320x3, comma separated",
      offsetof(struct inspect_args, shapes), 0, 0},
     SCREE_COMMON_OPTIONS(struct inspect_args, common),
@@ -114,29 +117,42 @@ static void print_ops(const struct scree_session *session)
     }
 }
 
+static enum scree_task task_of_name(const char *name)
+{
+    for (int task = SCREE_TASK_CLASSIFY; name && task <= SCREE_TASK_POSE; task++)
+        if (strcmp(name, scree_task_name((enum scree_task)task)) == 0)
+            return (enum scree_task)task;
+    return SCREE_TASK_ANY;
+}
+
 /* What its outputs look like, or NULL. */
-static struct scree_vision *find_task(const struct scree_session *session, const char *path)
+static struct scree_vision *find_task(const struct scree_session *session, const char *path,
+                                      const char *task, struct scree_error *err)
 {
     char side[4096];
-    struct scree_vision_options wanted = {.side_file = scree_cli_side(path, side, sizeof side)};
+    struct scree_vision_options wanted = {.task = task_of_name(task),
+                                          .side_file = scree_cli_side(path, side, sizeof side)};
     struct scree_vision *vision = NULL;
 
-    (void)scree_vision_new(session, &wanted, &vision, NULL);
+    (void)scree_vision_new(session, &wanted, &vision, err);
     return vision;
 }
 
-static void print_task(const struct scree_session *session, const char *path)
+static void print_task(const struct scree_session *session, const char *path, const char *task)
 {
-    struct scree_vision *vision = find_task(session, path);
+    struct scree_error err;
+    struct scree_vision *vision = find_task(session, path, task, &err);
 
     if (vision)
         printf("  looks like: %s (%s)\n", scree_task_name(scree_vision_task(vision)),
                scree_vision_head(vision));
+    else if (task)
+        printf("  not for %s: %s\n", task, err.text);
     scree_vision_free(vision);
 }
 
 static void print_text(const char *path, const struct scree_model *model,
-                       const struct scree_session *session, bool ops)
+                       const struct scree_session *session, const struct inspect_args *args)
 {
     struct scree_memory memory;
     char arena[32], weights[32], constants[32];
@@ -145,7 +161,7 @@ static void print_text(const char *path, const struct scree_model *model,
     if (scree_model_description(model)[0])
         printf("  description: %s\n", scree_model_description(model));
     print_tensors(session);
-    print_task(session, path);
+    print_task(session, path, args->task);
     print_session_counts(session);
     scree_session_memory(session, &memory);
     printf("  %.1f million multiply-accumulates\n", (double)scree_cli_macs(session) / 1e6);
@@ -153,7 +169,7 @@ static void print_text(const char *path, const struct scree_model *model,
            scree_cli_bytes(memory.weights_bytes, weights, sizeof weights),
            scree_cli_bytes(memory.arena_bytes, arena, sizeof arena),
            scree_cli_bytes(memory.constants_bytes, constants, sizeof constants));
-    if (ops)
+    if (args->ops)
         print_ops(session);
 }
 
@@ -232,9 +248,9 @@ static json_t *ops_json(const struct scree_session *session)
 }
 
 static int print_inspect_json(const char *path, const struct scree_model *model,
-                              const struct scree_session *session, bool ops)
+                              const struct scree_session *session, const struct inspect_args *args)
 {
-    struct scree_vision *vision = find_task(session, path);
+    struct scree_vision *vision = find_task(session, path, args->task, NULL);
     struct scree_memory memory;
     json_t *json;
 
@@ -252,7 +268,7 @@ static int print_inspect_json(const char *path, const struct scree_model *model,
         json_object_set_new(json, "head", json_string(scree_vision_head(vision)));
     }
     scree_vision_free(vision);
-    if (ops)
+    if (args->ops)
         json_object_set_new(json, "operators", ops_json(session));
     return scree_cli_print_json(json);
 }
@@ -267,6 +283,12 @@ static int run(int argc, char **argv)
 
     if (rc)
         return rc - 1;
+    if (args.task && task_of_name(args.task) == SCREE_TASK_ANY) {
+        fprintf(stderr,
+                "scree inspect: no task '%s': classify, detect, segment and pose are there\n",
+                args.task);
+        return SCREE_EXIT_USAGE;
+    }
     if (args.dot)
         return scree_cli_print_dot(positionals.v[0]);
     rc = scree_cli_open_shaped(positionals.v[0], &args.common, args.shapes, &model, &session);
@@ -275,9 +297,9 @@ static int run(int argc, char **argv)
     if (rc)
         return rc;
     if (args.common.json)
-        rc = print_inspect_json(positionals.v[0], model, session, args.ops);
+        rc = print_inspect_json(positionals.v[0], model, session, &args);
     else
-        print_text(positionals.v[0], model, session, args.ops);
+        print_text(positionals.v[0], model, session, &args);
     scree_session_free(session);
     scree_model_unref(model);
     return rc;

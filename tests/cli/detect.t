@@ -24,6 +24,16 @@ $ scree detect $MODELS/shapes_detector.tflite $PICTURES/scene_1.jpg --threshold 
 $ scree inspect $MODELS/shapes_detector.tflite | grep looks
   looks like: detect (SSD with post-processing)
 
+$ scree inspect $MODELS/shapes_detector.tflite --task detect | grep looks
+  looks like: detect (SSD with post-processing)
+
+$ scree inspect $MODELS/shapes_detector.tflite --task pose | grep pose
+  not for pose: .* (re)
+
+$ scree inspect $MODELS/shapes_detector.tflite --task fly
+scree inspect: no task 'fly': classify, detect, segment and pose are there
+[2]
+
 $ scree inspect $MODELS/shapes_detector.tflite --dot | grep -c PostProcess
 1
 
