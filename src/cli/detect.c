@@ -1,7 +1,6 @@
 /* scree detect: where things are. */
-#include <stdlib.h>
-
 #include "cli/look.h"
+#include "vision/show.h"
 
 #define MAX_TOP 1000
 
@@ -15,19 +14,6 @@ static const struct scree_option options[] = {
      offsetof(struct scree_look_args, iou), 0, 1},
     SCREE_LOOK_OPTIONS,
     {0}};
-
-static void draw_box(const struct scree_look *look, const struct scree_detection *box)
-{
-    struct scree_color color = scree_draw_palette((uint32_t)box->class_id);
-    char text[160], name[32];
-
-    (void)snprintf(text, sizeof text, "%s %.2f",
-                   scree_look_name(look, box->class_id, name, sizeof name), (double)box->score);
-    scree_draw_box(look->image, box->xmin, box->ymin, box->xmax, box->ymax,
-                   scree_draw_line_width(look->image), color);
-    scree_draw_tag(look->image, box->xmin, box->ymin, text, scree_draw_text_scale(look->image),
-                   color);
-}
 
 static void tell_box(const struct scree_look *look, const struct scree_detection *box, json_t *list)
 {
@@ -62,9 +48,8 @@ static int answer(struct scree_look *look, json_t *json, struct scree_error *err
         json_object_set_new(json, "detections", list);
     else if (n == 0)
         printf("  nothing found\n");
-    /* The best box is drawn last, over the others. */
-    for (int i = n - 1; look->image && i >= 0; i--)
-        draw_box(look, &boxes[i]);
+    if (look->image && n > 0)
+        scree_show_detections(look->image, boxes, (uint32_t)n, look->labels);
     return n < 0 ? n : 0;
 }
 

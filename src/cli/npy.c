@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/file.h"
+#include "model/graph.h"
 
 #define MAGIC   "\x93NUMPY"
 #define N_MAGIC 6
@@ -106,11 +107,6 @@ int scree_npy_parse(const uint8_t *bytes, size_t n_bytes, struct scree_npy *ret_
     return 0;
 }
 
-static bool same_shape(const struct scree_shape *a, const struct scree_shape *b)
-{
-    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
-}
-
 static int check_npy(const struct scree_mapped *mapped, const struct scree_tensor *tensor,
                      size_t *ret_offset, struct scree_error *err)
 {
@@ -119,7 +115,7 @@ static int check_npy(const struct scree_mapped *mapped, const struct scree_tenso
 
     if (rc < 0)
         return rc;
-    if (npy.type != tensor->type || !same_shape(&npy.shape, &tensor->shape))
+    if (npy.type != tensor->type || !scree_shape_equal(&npy.shape, &tensor->shape))
         return scree_fail(err, EINVAL,
                           "the file holds %s of rank %d, another type or shape than input '%.40s'",
                           scree_type_name(npy.type), npy.shape.rank, tensor->name);
