@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Checks that every #include in src/ obeys the table in docs/layers.md.
 
+A row's layer is a folder of src/, or a folder inside one ("device/emu"): a file belongs to the deepest
+row that holds it, and what is said of the outer layer does not go for the inner one.
+
 usage: check_layers.py [ROOT]
 """
 import pathlib
@@ -10,9 +13,18 @@ import sys
 
 def read_table(text):
     """{layer: set of layers it may include}"""
-    rows = re.findall(r"^\| (\w+) \|[^|]*\|([^|]*)\|$", text, re.M)
+    rows = re.findall(r"^\| ([\w/]+) \|[^|]*\|([^|]*)\|$", text, re.M)
     return {layer: set(allowed.split()) | {layer, "scree"} for layer, allowed in rows
             if layer != "layer"}
+
+
+def layer_of(path, table):
+    """The deepest layer that holds the path, or its first folder."""
+    parts = path.split("/")[:-1]
+    for n in range(len(parts), 0, -1):
+        if "/".join(parts[:n]) in table:
+            return "/".join(parts[:n])
+    return parts[0]
 
 
 def violations(root):
@@ -20,15 +32,15 @@ def violations(root):
     for path in sorted((root / "src").rglob("*.[chi]*")):
         if path.suffix not in (".c", ".h", ".inc"):
             continue
-        layer = path.relative_to(root / "src").parts[0]
+        layer = layer_of(path.relative_to(root / "src").as_posix(), table)
         if layer not in table:
             yield f"{path}: layer '{layer}' is not in docs/layers.md"
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            match = re.match(r'\s*#\s*include\s*[<"](\w+)/', line)
+            match = re.match(r'\s*#\s*include\s*[<"](\w+/[^>"]*)[>"]', line)
             if not match:
                 continue
-            other = match.group(1)
+            other = layer_of(match.group(1), table)
             known = other in table or other == "scree"
             if (known and other not in table[layer]) or (line.count('"') and not known):
                 yield f"{path}:{number}: {layer} may not include {other}"

@@ -46,6 +46,12 @@ class Checks(unittest.TestCase):
         self.expect("check_layers.py", "src/base/c.c", '#include "model/graph.h"\n',
                     "base may not include model")
 
+    def test_inner_layer(self):
+        self.write("docs/layers.md", LAYERS + "| device | x | base |\n| device/emu | x | base device |\n")
+        self.write("src/device/emu/a.c", '#include "device/b.h"\n#include "device/emu/a.h"\n')
+        self.expect("check_layers.py", "src/device/c.c", '#include "device/emu/a.h"\n',
+                    "device may not include device/emu")
+
     def test_unknown_layer(self):
         self.expect("check_layers.py", "src/novel/c.c", "\n", "'novel' is not in docs/layers.md")
 
