@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/file.h"
+#include "kernels/kernels.h"
 #include "plan/plan.h"
 
 /* A plan and how many hold it. */
@@ -26,6 +27,7 @@ struct scree_model {
     atomic_uint n_refs;
     struct scree_mapped mapped; /* all zero for a model from memory */
     struct scree_graph graph;
+    struct scree_kernels kernels; /* of this machine, as SCREE_CPU allows */
     pthread_mutex_t lock;
     struct scree_shared_plan *plan; /* for the file's shapes, NULL until asked for; under lock */
     struct scree_arena files;       /* unpacked files of the metadata; under lock */

@@ -17,15 +17,19 @@ static int new_model(const uint8_t *bytes, size_t n_bytes, struct scree_model **
                      struct scree_error *err)
 {
     struct scree_model *model = calloc(1, sizeof *model);
+    uint32_t cpu;
     int rc;
 
     if (!model)
         return scree_fail_memory(err, sizeof *model);
-    rc = scree_graph_read(bytes, n_bytes, &model->graph, err);
+    rc = scree_cpu_flags(getenv("SCREE_CPU"), &cpu, err);
+    if (rc >= 0)
+        rc = scree_graph_read(bytes, n_bytes, &model->graph, err);
     if (rc < 0) {
         free(model);
         return rc;
     }
+    scree_kernels_init(&model->kernels, cpu);
     atomic_init(&model->n_refs, 1);
     pthread_mutex_init(&model->lock, NULL);
     scree_arena_init(&model->files, MAX_FILES_BYTES);
@@ -143,17 +147,17 @@ const char *scree_model_description(const struct scree_model *model)
 /* ---- plans -------------------------------------------------------------------------------------
  */
 
-static const struct scree_op_set cpu_ops = {scree_op_find, scree_op_prepare, scree_op_run};
-
 static int new_plan(struct scree_model *model, const struct scree_shape *shapes,
                     struct scree_shared_plan **ret_plan, struct scree_error *err)
 {
+    const struct scree_op_set ops = {scree_op_find, scree_op_prepare, scree_op_run,
+                                     &model->kernels};
     struct scree_shared_plan *shared = calloc(1, sizeof *shared);
     int rc;
 
     if (!shared)
         return scree_fail_memory(err, sizeof *shared);
-    rc = scree_plan_new(&model->graph.subgraphs[0], &cpu_ops, shapes, &shared->plan, err);
+    rc = scree_plan_new(&model->graph.subgraphs[0], &ops, shapes, &shared->plan, err);
     if (rc < 0) {
         free(shared);
         return rc;

@@ -281,6 +281,7 @@ static int run_deferred(struct scree_session *session, struct scree_call *call,
     int rc;
 
     call->scratch_bytes = call->thread_scratch_bytes = 0;
+    call->once = false;
     rc = scree_op_prepare(call, err);
     if (rc == SCREE_DEFER)
         return scree_fail(err, ENOTSUP, "the shape of %s's output cannot be known",

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "ops/common.h"
 
 int scree_unary_prepare(struct scree_call *call, struct scree_unary **ret_unary,
@@ -58,7 +59,7 @@ int scree_unary_use_lut(const struct scree_call *call, struct scree_unary *unary
         unary->row = scree_lut_16;
         scree_lut_16_fill(unary->table.words, &scales, f, arg);
     } else {
-        unary->row = scree_lut_8;
+        unary->row = call->kernels->lut_8;
         scree_lut_8_fill(unary->table.bytes, input->type == SCREE_TYPE_INT8, &scales, f, arg);
     }
     return 0;
@@ -73,7 +74,7 @@ void scree_unary_use_table(const struct scree_call *call, struct scree_unary *un
     for (int32_t q = min; q <= max; q++)
         if (q >= unary->lowest)
             unary->table.bytes[(uint8_t)q] = (uint8_t)f(q, &unary->params);
-    unary->row = scree_lut_8;
+    unary->row = call->kernels->lut_8;
     unary->row_params = &unary->table;
 }
 

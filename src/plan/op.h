@@ -39,6 +39,8 @@ struct scree_operand {
     const char *name;
 };
 
+struct scree_kernels;
+
 /* One node on its operands. */
 struct scree_call {
     const struct scree_node *node;
@@ -54,8 +56,10 @@ struct scree_call {
     size_t thread_scratch_bytes; /* set by prepare: as much for each thread of the pool */
     void *thread_scratch;        /* run: see scree_call_thread_scratch() */
     struct scree_arena *arena;   /* prepare: where params live; not for run */
-    struct scree_pool *pool;     /* run: may be NULL (one thread) */
-    uint64_t macs; /* set by prepare of matrix products: multiply-accumulates of a run */
+    const struct scree_kernels *kernels; /* what this machine computes with: kernels/kernels.h */
+    bool once; /* prepare is at planning, for many runs: work done ahead pays. Else for one run */
+    struct scree_pool *pool; /* run: may be NULL (one thread) */
+    uint64_t macs;           /* set by prepare of matrix products: multiply-accumulates of a run */
 };
 
 /* What prepare returns when it needs values that are not known yet. */

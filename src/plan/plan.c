@@ -116,6 +116,8 @@ static int make_call(struct planner *planner, uint32_t index, struct scree_error
     call->n_inputs = node->n_inputs;
     call->n_outputs = node->n_outputs;
     call->arena = &plan->arena;
+    call->kernels = planner->ops->kernels;
+    call->once = true;
     call->inputs = operand_list(plan, node->inputs, node->n_inputs);
     call->outputs = operand_list(plan, node->outputs, node->n_outputs);
     call->n_intermediates = node->n_intermediates;

@@ -38,12 +38,14 @@ struct scree_step {
     size_t scratch_offset; /* in the arena */
 };
 
-/* The operators, as the planner is given them: ops/ops.h has the functions. */
+/* The operators, as the planner is given them: ops/ops.h has the functions. kernels goes into each
+ * call; the planner itself does not look at it. */
 struct scree_op_set {
     int (*find)(const struct scree_node *node, const struct scree_op **ret_op,
                 struct scree_error *err);
     int (*prepare)(struct scree_call *call, struct scree_error *err);
     int (*run)(const struct scree_call *call, struct scree_error *err);
+    const struct scree_kernels *kernels;
 };
 
 #define SCREE_NOT_IN_ARENA SIZE_MAX

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/kernels.h"
 #include "model/reader.h"
 #include "ops/ops.h"
 #include "plan/place.h"
@@ -72,7 +73,8 @@ static void test_a_chain_needs_two_places(void **state)
 /* ---- plans -------------------------------------------------------------------------------------
  */
 
-static const struct scree_op_set ops = {scree_op_find, scree_op_prepare, scree_op_run};
+static struct scree_kernels kernels;
+static const struct scree_op_set ops = {scree_op_find, scree_op_prepare, scree_op_run, &kernels};
 
 struct planned {
     struct tw *tw;
@@ -87,6 +89,7 @@ static int plan_it(struct planned *planned, const struct scree_shape *shapes)
     size_t n_bytes;
     const uint8_t *bytes = tw_finish(planned->tw, &n_bytes);
 
+    scree_kernels_init(&kernels, 0);
     assert_int_equal(scree_graph_read(bytes, n_bytes, &planned->graph, &planned->err), 0);
     return scree_plan_new(&planned->graph.subgraphs[0], &ops, shapes, &planned->plan,
                           &planned->err);

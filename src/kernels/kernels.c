@@ -1,0 +1,10 @@
+#include "kernels/kernels.h"
+
+void scree_kernels_init(struct scree_kernels *kernels, uint32_t cpu)
+{
+#define KERNEL(member, flags, function)                 \
+    if ((cpu & (uint32_t)(flags)) == (uint32_t)(flags)) \
+        kernels->member = function;
+#include "kernels/kernels.inc"
+#undef KERNEL
+}

@@ -1,0 +1,34 @@
+/* kernels/kernels.h - which kernels a machine uses.
+ *
+ *     struct scree_kernels kernels;
+ *     scree_kernels_init(&kernels, flags);
+ *     kernels.lut_8(out, in, steps, n, table);
+ *
+ * kernels.inc lists every kernel that has variants: first its definition in plain C, then the
+ * variants in rising order of instruction sets. The last row whose flags the machine has wins. A
+ * variant gives the same bits as the definition (float kernels: where their header says so), which
+ * tests/kernels proves row by row from the same list. What has no row in the list has one version,
+ * in kernels/c, and is called by its name.
+ *
+ * Memory: keeps nothing. Threads: a filled struct scree_kernels is constant. */
+#ifndef SCREE_KERNELS_KERNELS_H
+#define SCREE_KERNELS_KERNELS_H
+
+#include "cpu/cpu.h"
+#include "kernels/lut.h"
+
+/* One member a kernel. */
+struct scree_kernels {
+    scree_row_fn *lut_8; /* kernels/lut.h */
+};
+
+/* Fills the table for a machine with these enum scree_cpu_flag: a pure function. */
+void scree_kernels_init(struct scree_kernels *kernels, uint32_t cpu);
+
+/* The variants, each declared with its member's type. */
+#define KERNEL(member, cpu, function) \
+    extern __typeof__(*((struct scree_kernels *)0)->member) function;
+#include "kernels/kernels.inc"
+#undef KERNEL
+
+#endif
