@@ -1,5 +1,6 @@
 /* scree classify: what is on a picture. */
 #include "cli/look.h"
+#include "vision/show.h"
 
 #define MAX_TOP 1000
 
@@ -10,21 +11,6 @@ static const struct scree_option options[] = {
      offsetof(struct scree_look_args, threshold), 0, 1e9},
     SCREE_LOOK_OPTIONS,
     {0}};
-
-static void draw_classes(const struct scree_look *look, const struct scree_class *classes, int n)
-{
-    int32_t scale = scree_draw_text_scale(look->image);
-
-    for (int i = 0; i < n; i++) {
-        char text[160], name[32];
-
-        (void)snprintf(text, sizeof text, "%s %.2f",
-                       scree_look_name(look, classes[i].class_id, name, sizeof name),
-                       (double)classes[i].score);
-        scree_draw_tag(look->image, 0, (float)((i + 1) * (SCREE_GLYPH_H + 4) * scale), text, scale,
-                       scree_draw_palette((uint32_t)classes[i].class_id));
-    }
-}
 
 static int answer(struct scree_look *look, json_t *json, struct scree_error *err)
 {
@@ -53,7 +39,7 @@ static int answer(struct scree_look *look, json_t *json, struct scree_error *err
     if (json)
         json_object_set_new(json, "classes", list);
     if (look->image && n > 0)
-        draw_classes(look, classes, n);
+        scree_show_classes(look->image, classes, (uint32_t)n, look->labels);
     return n < 0 ? n : 0;
 }
 

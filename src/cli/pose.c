@@ -1,7 +1,10 @@
 /* scree pose: where the joints of people are. */
 #include "cli/look.h"
+#include "vision/show.h"
 
 #define MAX_TOP 100
+/* The least score of a point to be drawn, unless told. */
+#define DRAWN_THRESHOLD 0.2f
 
 static const struct scree_option options[] = {
     {"top", 'k', SCREE_OPTION_INT, "N", "how many people to tell at most (default 10)",
@@ -11,26 +14,6 @@ static const struct scree_option options[] = {
      offsetof(struct scree_look_args, threshold), 0, 1},
     SCREE_LOOK_OPTIONS,
     {0}};
-
-static void draw_pose(const struct scree_look *look, const struct scree_pose *pose, uint32_t index)
-{
-    double least = look->args->threshold > 0 ? look->args->threshold : 0.2;
-    float width = (float)scree_draw_line_width(look->image);
-    const uint8_t(*edges)[2];
-    uint32_t n_edges = scree_pose_edges(&edges);
-
-    for (uint32_t i = 0; i < n_edges; i++) {
-        const struct scree_keypoint *a = &pose->keypoints[edges[i][0]];
-        const struct scree_keypoint *b = &pose->keypoints[edges[i][1]];
-
-        if ((double)a->score >= least && (double)b->score >= least)
-            scree_draw_line(look->image, a->x, a->y, b->x, b->y, width, scree_draw_palette(index));
-    }
-    for (int i = 0; i < SCREE_N_KEYPOINTS; i++)
-        if ((double)pose->keypoints[i].score >= least)
-            scree_draw_disc(look->image, pose->keypoints[i].x, pose->keypoints[i].y, 1.5f * width,
-                            scree_draw_palette(index + 1));
-}
 
 static const char *point_name(const struct scree_labels *names, int i)
 {
@@ -76,14 +59,14 @@ static int tell(struct scree_look *look, const struct scree_labels *names, json_
         json_object_set_new(json, "poses", json_array());
     else if (n == 0)
         printf("  nobody found\n");
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         if (json)
             json_array_append_new(json_object_get(json, "poses"), pose_json(&poses[i], names));
         else
             print_pose(&poses[i], names, i);
-        if (look->image)
-            draw_pose(look, &poses[i], (uint32_t)i);
-    }
+    if (look->image)
+        scree_show_poses(look->image, poses, (uint32_t)n,
+                         detect.threshold > 0 ? detect.threshold : DRAWN_THRESHOLD);
     return 0;
 }
 

@@ -2,9 +2,7 @@
 #include <stdlib.h>
 
 #include "cli/look.h"
-
-/* How much of the picture the colours of the classes cover. */
-#define MASK_ALPHA 150
+#include "vision/show.h"
 
 static const struct scree_option options[] = {
     {"threshold", 0, SCREE_OPTION_FLOAT, "SHARE",
@@ -12,24 +10,6 @@ static const struct scree_option options[] = {
      offsetof(struct scree_look_args, threshold), 0, 1},
     SCREE_LOOK_OPTIONS,
     {0}};
-
-static void draw_map(const struct scree_look *look, const uint8_t *classes, const double *shares)
-{
-    struct scree_rect whole = {0, 0, look->w, look->h};
-    int32_t scale = scree_draw_text_scale(look->image);
-    int n = 0;
-
-    scree_draw_classes(look->image, whole, classes, look->w, look->h, 0, MASK_ALPHA);
-    for (uint32_t id = 1; id < SCREE_CLASS_NONE; id++) {
-        char name[32];
-
-        if (shares[id] < look->args->threshold || shares[id] <= 0)
-            continue;
-        n++;
-        scree_draw_tag(look->image, 0, (float)(n * (SCREE_GLYPH_H + 4) * scale),
-                       scree_look_name(look, id, name, sizeof name), scale, scree_draw_palette(id));
-    }
-}
 
 static void tell_shares(const struct scree_look *look, const double *shares, json_t *json)
 {
@@ -69,7 +49,7 @@ static int answer(struct scree_look *look, json_t *json, struct scree_error *err
     if (rc >= 0)
         tell_shares(look, shares, json);
     if (rc >= 0 && look->image)
-        draw_map(look, classes, shares);
+        scree_show_mask(look->image, classes, 0, look->args->threshold, look->labels);
     free(classes);
     return rc;
 }

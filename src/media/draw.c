@@ -363,37 +363,3 @@ void scree_draw_tag(struct scree_image *image, float x, float y, const char *tex
     scree_draw_text(image, (int32_t)left + 2 * scale, (int32_t)top, text, scale,
                     scree_draw_contrast(color));
 }
-
-/* ---- maps
- */
-
-/* The part `i` of n_parts that the middle of pixel `offset` of n_pixels lies in. */
-static size_t part_of(int64_t offset, int32_t n_pixels, int32_t n_parts)
-{
-    return (size_t)((2 * (uint64_t)offset + 1) * (uint64_t)n_parts / (2 * (uint64_t)n_pixels));
-}
-
-void scree_draw_classes(struct scree_image *image, struct scree_rect rect, const uint8_t *classes,
-                        int32_t map_w, int32_t map_h, int32_t background, uint8_t alpha)
-{
-    struct scree_color colors[256];
-    int64_t x0 = clamp_i64(rect.x, 0, image->w), y0 = clamp_i64(rect.y, 0, image->h);
-    int64_t x1 = clamp_i64((int64_t)rect.x + rect.w, 0, image->w);
-    int64_t y1 = clamp_i64((int64_t)rect.y + rect.h, 0, image->h);
-
-    assert(image->channels == 3);
-    if (map_w < 1 || map_h < 1)
-        return;
-    for (uint32_t i = 0; i < 256; i++)
-        colors[i] = scree_draw_palette(i);
-    for (int64_t y = y0; y < y1; y++) {
-        const uint8_t *row = classes + part_of(y - rect.y, rect.h, map_h) * (size_t)map_w;
-
-        for (int64_t x = x0; x < x1; x++) {
-            uint8_t class = row[part_of(x - rect.x, rect.w, map_w)];
-
-            if (class != background)
-                blend(pixel_at(image, x, y), colors[class], alpha);
-        }
-    }
-}

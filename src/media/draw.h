@@ -65,13 +65,4 @@ int32_t scree_draw_text_width(const char *text);
 void scree_draw_tag(struct scree_image *image, float x, float y, const char *text, int32_t scale,
                     struct scree_color color);
 
-/* Blends a map of classes over `rect` of the image, stretched to it by nearest neighbour.
- *
- * classes  u8[map_h][map_w]: class k has scree_draw_palette(k); class `background` is not drawn
- * (-1: all are)
- * rect  any; only its part inside the image is drawn
- * alpha  as in scree_draw_fill() */
-void scree_draw_classes(struct scree_image *image, struct scree_rect rect, const uint8_t *classes,
-                        int32_t map_w, int32_t map_h, int32_t background, uint8_t alpha);
-
 #endif

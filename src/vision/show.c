@@ -107,7 +107,7 @@ static void blend_row(struct scree_image *image, int32_t y, const uint8_t *row, 
 }
 
 void scree_show_mask(struct scree_image *image, const uint8_t *classes, int32_t background,
-                     const struct scree_labels *labels)
+                     double least_share, const struct scree_labels *labels)
 {
     uint64_t counts[256] = {0}, n = (uint64_t)image->w * (uint64_t)image->h;
     char name[NAME_BYTES];
@@ -117,7 +117,7 @@ void scree_show_mask(struct scree_image *image, const uint8_t *classes, int32_t 
         blend_row(image, y, classes + (size_t)y * (size_t)image->w, background);
     scree_segment_count(classes, (size_t)n, counts);
     for (int32_t k = 0; k < SCREE_CLASS_NONE; k++)
-        if (k != background && counts[k] * 100 >= n && counts[k] > 0)
+        if (k != background && counts[k] > 0 && (double)counts[k] >= least_share * (double)n)
             draw_line_of_list(image, n_lines++, scree_show_name(labels, k, name, sizeof name),
                               scree_draw_palette((uint32_t)k));
 }

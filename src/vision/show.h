@@ -26,9 +26,9 @@ void scree_show_poses(struct scree_image *image, const struct scree_pose *poses,
                       float threshold);
 
 /* A mask u8[image->h][image->w] blended over the picture, without class `background` (-1: none is),
- * and without SCREE_CLASS_NONE; with a legend of the classes that cover at least 1 % of the picture
- * in the left upper corner. */
+ * and without SCREE_CLASS_NONE; with a legend of the classes that cover at least
+ * `least_share` of the picture, in [0, 1], in the left upper corner. */
 void scree_show_mask(struct scree_image *image, const uint8_t *classes, int32_t background,
-                     const struct scree_labels *labels);
+                     double least_share, const struct scree_labels *labels);
 
 #endif

@@ -545,27 +545,6 @@ static void test_tag_stays_inside(void **state)
     }
 }
 
-static void test_draw_classes(void **state)
-{
-    static const uint8_t classes[] = {0, 1, 2, 0};
-    struct scree_image image = new_image(6, 4, 3);
-    struct scree_color one = scree_draw_palette(1), two = scree_draw_palette(2);
-
-    (void)state;
-    scree_draw_classes(&image, (struct scree_rect){1, 0, 4, 4}, classes, 2, 2, 0, 255);
-    for (int32_t i = 0; i < 6 * 4; i++) {
-        int32_t x = i % 6, y = i / 6;
-        struct scree_color want = {0, 0, 0};
-
-        if (x >= 3 && x < 5 && y < 2)
-            want = one;
-        if (x >= 1 && x < 3 && y >= 2)
-            want = two;
-        assert_memory_equal(image.pixels + 3 * i, &want, 3);
-    }
-    scree_image_done(&image);
-}
-
 static void test_palette_differs(void **state)
 {
     (void)state;
@@ -590,7 +569,6 @@ static void test_draw_extremes(void **state)
                                    -FLT_MAX, NAN,   INFINITY, -INFINITY, 2147483648.0f};
     static const int32_t ints[] = {0, -1, 3, 100, INT32_MAX, INT32_MIN};
     const size_t n = sizeof floats / sizeof floats[0], m = sizeof ints / sizeof ints[0];
-    static const uint8_t classes[4] = {0, 1, 2, 255};
     uint8_t guarded[64 + 7 * 5 * 3 + 64];
     struct scree_image image = {7, 5, 3, guarded + 64};
     uint8_t guard[64];
@@ -612,8 +590,6 @@ static void test_draw_extremes(void **state)
                                   ints[i / m / m / m]};
 
         scree_draw_fill(&image, rect, white, 200);
-        scree_draw_classes(&image, rect, classes, 2, 2, -1, 100);
-        scree_draw_classes(&image, rect, classes, 0, 2, -1, 100);
         scree_draw_text(&image, rect.x, rect.y, "text\nline\xff", rect.w, white);
     }
     assert_memory_equal(guarded, guard, 64);
@@ -640,7 +616,6 @@ int main(void)
         cmocka_unit_test(test_every_character_has_its_glyph),
         cmocka_unit_test(test_text_width),
         cmocka_unit_test(test_tag_stays_inside),
-        cmocka_unit_test(test_draw_classes),
         cmocka_unit_test(test_palette_differs),
         cmocka_unit_test(test_draw_extremes),
     };

@@ -719,7 +719,7 @@ static void test_show(void **state)
     assert_int_equal(scree_image_new(200, 100, 3, &image, NULL), 0);
     classes[60 * 200 + 100] = 2;
     classes[61 * 200 + 100] = SCREE_CLASS_NONE;
-    scree_show_mask(&image, classes, 0, NULL);
+    scree_show_mask(&image, classes, 0, 0.01, NULL);
     assert_true(pixel(&image, 100, 60));
     assert_false(pixel(&image, 100, 61) || pixel(&image, 101, 60));
     scree_show_classes(&image, (struct scree_class[]){{5, 0.5f, 1}}, 1, NULL);
