@@ -1,0 +1,71 @@
+/* kernels/x86/requantize_avx512.h - from sums of products to bytes, 16 channels at a time.
+ *
+ *     v[i] = scree_requantize_avx512(sums[i], &lanes[i], relu);     for 64 channels, i < 4
+ *     bytes = scree_clamp_bytes_avx512(scree_narrow_avx512(v[0], v[1], v[2], v[3]), clamp);
+ *
+ * Outputs are taken for uint8 up to the last instruction: int8 outputs go by zero point + 128 and
+ * have their top bit flipped at the end. Inline functions for files that are compiled for AVX-512.
+ * Memory: keeps nothing. Threads: pure functions. */
+#ifndef SCREE_KERNELS_X86_REQUANTIZE_AVX512_H
+#define SCREE_KERNELS_X86_REQUANTIZE_AVX512_H
+
+#include <immintrin.h>
+
+#include "kernels/lanes.h"
+
+/* The clamp of a layer: bytes of the output as uint8, and what is exclusive-or'ed in the end. */
+struct scree_clamp_avx512 {
+    __m512i min, max, flip;
+};
+
+/* min and max are the layer's, in the range of its type; is_s8: that type is int8, and the lanes
+ * were filled for output_zp + 128. */
+static inline struct scree_clamp_avx512 scree_clamp_init_avx512(int32_t min, int32_t max,
+                                                                bool is_s8)
+{
+    int32_t base = is_s8 ? 128 : 0;
+
+    return (struct scree_clamp_avx512){_mm512_set1_epi8((char)(min + base)),
+                                       _mm512_set1_epi8((char)(max + base)),
+                                       _mm512_set1_epi8((char)base)};
+}
+
+/* Outputs before the clamp from sums s32[16] that have lanes' bounds added to them. relu: the clamp
+ * begins at the output's zero point or above. Formula: kernels/lanes.h. */
+static inline __m512i scree_requantize_avx512(__m512i sums, const struct scree_lanes *lanes,
+                                              bool relu)
+{
+    __m512i even = _mm512_mul_epu32(sums, _mm512_loadu_si512(lanes->factor[0]));
+    __m512i odd =
+        _mm512_mul_epu32(_mm512_srli_epi64(sums, 32), _mm512_loadu_si512(lanes->factor[1]));
+    __m512i h;
+
+    even = _mm512_add_epi64(even, _mm512_loadu_si512(lanes->offset[0]));
+    odd = _mm512_add_epi64(odd, _mm512_loadu_si512(lanes->offset[1]));
+    h = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
+    if (!relu) {
+        __m512i threshold = _mm512_loadu_si512(lanes->threshold);
+
+        h = _mm512_mask_sub_epi32(h, _mm512_cmplt_epi32_mask(h, threshold), h,
+                                  _mm512_set1_epi32(1));
+    }
+    return _mm512_srav_epi32(h, _mm512_loadu_si512(lanes->shift));
+}
+
+/* The 64 numbers of four vectors, saturated to uint8, in order. */
+static inline __m512i scree_narrow_avx512(__m512i v0, __m512i v1, __m512i v2, __m512i v3)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(v0, v1), _mm512_packs_epi32(v2, v3));
+
+    return _mm512_permutexvar_epi32(order, bytes);
+}
+
+/* Clamps 64 outputs and gives them the bits of their type. */
+static inline __m512i scree_clamp_bytes_avx512(__m512i bytes, struct scree_clamp_avx512 clamp)
+{
+    bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, clamp.min), clamp.max);
+    return _mm512_xor_si512(bytes, clamp.flip);
+}
+
+#endif
