@@ -11,6 +11,7 @@ static const struct {
     [SCREE_STEP_FUSED] = {"none", "done by the operator before it"},
     [SCREE_STEP_VIEW] = {"none", "its output is its input's memory"},
     [SCREE_STEP_DEFERRED] = {"cpu", "its shape is known at run time"},
+    [SCREE_STEP_DELEGATE] = {"delegate", ""},
 };
 
 uint32_t scree_session_n_nodes(const struct scree_session *session)

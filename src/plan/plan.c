@@ -246,7 +246,64 @@ struct lifetimes {
     uint32_t *first; /* of each root: the step that writes it */
     uint32_t *last;  /* of each root: the last step that reads it */
     bool *placed;    /* of each root: wants a place */
+    int32_t *part;   /* of each tensor: that of the step that writes it, -1: none */
+    bool *leaves;    /* of each tensor: is read outside of its part */
 };
+
+/* A step's place in the order, and the first and the last of its part: itself, if it has none. */
+struct span {
+    uint32_t at, first, last;
+};
+
+static int32_t part_of(const struct scree_step *step)
+{
+    return step->kind == SCREE_STEP_DELEGATE ? step->part : -1;
+}
+
+static bool is_idle(const struct scree_step *step)
+{
+    return step->kind == SCREE_STEP_FOLDED || step->kind == SCREE_STEP_FUSED;
+}
+
+static bool has_scratch(const struct scree_step *step)
+{
+    return (step->kind == SCREE_STEP_RUN || step->kind == SCREE_STEP_DELEGATE) &&
+           step->call.scratch_bytes > 0;
+}
+
+/* Which tensors cross the border of a part. */
+static void find_borders(const struct scree_plan *plan, struct lifetimes *lifetimes)
+{
+    for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
+        lifetimes->part[i] = -1;
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const struct scree_step *step = &plan->steps[i];
+
+        for (uint32_t k = 0; k < step->call.n_inputs && !is_idle(step); k++) {
+            const struct scree_operand *operand = step->call.inputs[k];
+
+            if (operand && lifetimes->part[operand - plan->operands] != part_of(step))
+                lifetimes->leaves[operand - plan->operands] = true;
+        }
+        for (uint32_t k = 0; k < step->call.n_outputs && !is_idle(step); k++)
+            lifetimes->part[step->call.outputs[k] - plan->operands] = part_of(step);
+    }
+    for (uint32_t i = 0; i < plan->subgraph->n_outputs; i++)
+        lifetimes->leaves[plan->subgraph->outputs[i]] = true;
+}
+
+static struct span span_of(const struct scree_plan *plan, uint32_t at)
+{
+    struct span span = {at, at, at};
+    int32_t part = part_of(&plan->steps[at]);
+
+    while (part >= 0 && span.first > 0 && part_of(&plan->steps[span.first - 1]) == part)
+        span.first--;
+    while (part >= 0 && span.last + 1 < plan->n_steps &&
+           part_of(&plan->steps[span.last + 1]) == part)
+        span.last++;
+    return span;
+}
 
 static void live(struct lifetimes *lifetimes, uint32_t tensor, uint32_t step)
 {
@@ -260,18 +317,22 @@ static void live(struct lifetimes *lifetimes, uint32_t tensor, uint32_t step)
 }
 
 static void live_operands(const struct scree_plan *plan, struct lifetimes *lifetimes,
-                          const struct scree_step *step)
+                          const struct scree_step *step, struct span span)
 {
     /* What a deferred step reads must be there when its turn comes, and its reader's, until the
-     * end. */
+     * end. What comes into a part must be there until the part has ended. */
     const struct scree_call *call = &step->call;
-    uint32_t until = step->kind == SCREE_STEP_DEFERRED ? plan->n_steps : step->index;
+    uint32_t until = step->kind == SCREE_STEP_DEFERRED ? plan->n_steps : span.last;
 
     for (uint32_t i = 0; i < call->n_inputs; i++) {
         const struct scree_operand *operand = call->inputs[i];
 
-        if (operand && !operand->constant && !operand->dynamic && !operand->variable)
-            live(lifetimes, (uint32_t)(operand - plan->operands), until);
+        if (operand && !operand->constant && !operand->dynamic && !operand->variable) {
+            uint32_t tensor = (uint32_t)(operand - plan->operands);
+            bool inside = part_of(step) >= 0 && lifetimes->part[tensor] == part_of(step);
+
+            live(lifetimes, tensor, inside ? span.at : until);
+        }
     }
     for (uint32_t i = 0; i < call->n_outputs; i++) {
         uint32_t tensor = (uint32_t)(call->outputs[i] - plan->operands);
@@ -279,7 +340,7 @@ static void live_operands(const struct scree_plan *plan, struct lifetimes *lifet
         if (step->kind == SCREE_STEP_VIEW && i == 0)
             lifetimes->root[tensor] = lifetimes->root[(uint32_t)(call->inputs[0] - plan->operands)];
         if (!call->outputs[i]->dynamic)
-            live(lifetimes, tensor, step->index);
+            live(lifetimes, tensor, lifetimes->leaves[tensor] ? span.first : span.at);
     }
 }
 
@@ -293,8 +354,8 @@ static void find_lifetimes(const struct scree_plan *plan, struct lifetimes *life
         if (!plan->operands[subgraph->inputs[i]].constant)
             live(lifetimes, (uint32_t)subgraph->inputs[i], 0);
     for (uint32_t i = 0; i < plan->n_steps; i++)
-        if (plan->steps[i].kind != SCREE_STEP_FOLDED && plan->steps[i].kind != SCREE_STEP_FUSED)
-            live_operands(plan, lifetimes, &plan->steps[i]);
+        if (!is_idle(&plan->steps[i]))
+            live_operands(plan, lifetimes, &plan->steps[i], span_of(plan, i));
     for (uint32_t i = 0; i < subgraph->n_outputs; i++) {
         const struct scree_operand *operand = &plan->operands[subgraph->outputs[i]];
 
@@ -319,7 +380,7 @@ static uint32_t collect_blocks(const struct scree_plan *plan, const struct lifet
             blocks[n++] = (struct scree_block){plan->operands[i].bytes, lifetimes->first[i],
                                                lifetimes->last[i], 0};
     for (uint32_t i = 0; i < plan->n_steps; i++)
-        if (plan->steps[i].kind == SCREE_STEP_RUN && plan->steps[i].call.scratch_bytes > 0)
+        if (has_scratch(&plan->steps[i]))
             blocks[n++] = (struct scree_block){plan->steps[i].call.scratch_bytes, i, i, 0};
     return n;
 }
@@ -333,7 +394,7 @@ static void spread_offsets(struct scree_plan *plan, const struct lifetimes *life
         if (lifetimes->placed[i])
             plan->offsets[i] = blocks[n++].offset;
     for (uint32_t i = 0; i < plan->n_steps; i++)
-        if (plan->steps[i].kind == SCREE_STEP_RUN && plan->steps[i].call.scratch_bytes > 0)
+        if (has_scratch(&plan->steps[i]))
             plan->steps[i].scratch_offset = blocks[n++].offset;
     for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
         if (lifetimes->root[i] != i)
@@ -349,14 +410,17 @@ static int place(struct planner *planner, struct scree_error *err)
         .first = scree_arena_new(&planner->arena, uint32_t, n_tensors),
         .last = scree_arena_new(&planner->arena, uint32_t, n_tensors),
         .placed = scree_arena_new(&planner->arena, bool, n_tensors),
+        .part = scree_arena_new(&planner->arena, int32_t, n_tensors),
+        .leaves = scree_arena_new(&planner->arena, bool, n_tensors),
     };
     struct scree_block *blocks = scree_arena_new(&planner->arena, struct scree_block, n);
     uint32_t *order = scree_arena_new(&planner->arena, uint32_t, n);
     uint32_t *placed = scree_arena_new(&planner->arena, uint32_t, n);
 
-    if (!lifetimes.root || !lifetimes.first || !lifetimes.last || !lifetimes.placed || !blocks ||
-        !order || !placed)
+    if (!lifetimes.root || !lifetimes.first || !lifetimes.last || !lifetimes.placed ||
+        !lifetimes.part || !lifetimes.leaves || !blocks || !order || !placed)
         return fail_memory(err);
+    find_borders(plan, &lifetimes);
     find_lifetimes(plan, &lifetimes);
     n = collect_blocks(plan, &lifetimes, blocks);
     plan->arena_bytes = scree_place(blocks, n, SCREE_PLAN_MAX_ARENA_BYTES, order, placed);
@@ -415,6 +479,49 @@ int scree_plan_new(const struct scree_subgraph *subgraph, const struct scree_op_
         return rc;
     }
     *ret_plan = plan;
+    return 0;
+}
+
+static int divide(struct planner *planner, const struct scree_plan *whole,
+                  const struct scree_parts *parts, struct scree_error *err)
+{
+    struct scree_plan *plan = planner->plan;
+
+    plan->steps = scree_arena_new(&plan->arena, struct scree_step, plan->n_steps);
+    plan->offsets = scree_arena_new(&plan->arena, size_t, plan->subgraph->n_tensors);
+    if (!plan->steps || !plan->offsets)
+        return fail_memory(err);
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        struct scree_step *step = &plan->steps[i];
+
+        *step = whole->steps[parts->order[i]];
+        step->part = parts->part[parts->order[i]];
+        assert(step->part < 0 || step->kind == SCREE_STEP_RUN);
+        if (step->part >= 0)
+            step->kind = SCREE_STEP_DELEGATE;
+    }
+    for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
+        plan->offsets[i] = SCREE_NOT_IN_ARENA;
+    return place(planner, err);
+}
+
+int scree_plan_divide(const struct scree_plan *plan, const struct scree_parts *parts,
+                      struct scree_plan *ret_plan, struct scree_error *err)
+{
+    struct scree_plan divided = *plan;
+    struct planner planner = {.plan = &divided};
+    int rc;
+
+    scree_arena_init(&divided.arena, MAX_PLAN_BYTES);
+    scree_arena_init(&divided.constants, SIZE_MAX);
+    scree_arena_init(&planner.arena, MAX_PLAN_BYTES);
+    rc = divide(&planner, plan, parts, err);
+    scree_arena_done(&planner.arena);
+    if (rc < 0) {
+        scree_plan_done(&divided);
+        return rc;
+    }
+    *ret_plan = divided;
     return 0;
 }
 

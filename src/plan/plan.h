@@ -10,6 +10,8 @@
  *   folded    computed at planning; its outputs are constants of the plan;
  *   fused     an activation that the node before it does;
  *   view      its output is its input's memory;
+ *   delegate  run by a delegate, with the other steps of its part; it can be executed like one that
+ * is run, should the delegate fail;
  *   deferred  prepared and executed at each run, because a shape depends on values. Its outputs
  * live outside the arena.
  *
@@ -19,6 +21,7 @@
 #define SCREE_PLAN_PLAN_H
 
 #include "plan/op.h"
+#include "plan/partition.h"
 
 /* The most an arena may take. A model that wants more is refused with E2BIG. */
 #define SCREE_PLAN_MAX_ARENA_BYTES ((size_t)1 << 32)
@@ -29,6 +32,7 @@ enum scree_step_kind {
     SCREE_STEP_FUSED,
     SCREE_STEP_VIEW,
     SCREE_STEP_DEFERRED,
+    SCREE_STEP_DELEGATE,
 };
 
 struct scree_step {
@@ -36,6 +40,7 @@ struct scree_step {
     uint32_t index; /* the node's number in the subgraph */
     struct scree_call call;
     size_t scratch_offset; /* in the arena */
+    int32_t part;          /* of SCREE_STEP_DELEGATE: its part, see plan/partition.h */
 };
 
 /* The operators, as the planner is given them: ops/ops.h has the functions. kernels goes into each
@@ -55,7 +60,7 @@ struct scree_plan {
     struct scree_node *nodes;              /* the subgraph's, with activations fused */
     struct scree_operand *operands;        /* one a tensor; data of constants only */
     size_t *offsets;                       /* of each tensor in the arena, or SCREE_NOT_IN_ARENA */
-    struct scree_step *steps;              /* n_steps == subgraph->n_nodes, in order */
+    struct scree_step *steps;              /* n_steps == subgraph->n_nodes, in order of execution */
     uint32_t n_steps;
     size_t arena_bytes;
     size_t
@@ -72,6 +77,14 @@ struct scree_plan {
 int scree_plan_new(const struct scree_subgraph *subgraph, const struct scree_op_set *ops,
                    const struct scree_shape *shapes, struct scree_plan *ret_plan,
                    struct scree_error *err);
+
+/* The same graph with the nodes of `parts` left to a delegate: the steps in the order of `parts`,
+ * and an arena of their own, in which what a part reads is still there when the part has ended, so
+ * that it can be run again without the delegate. All else belongs to `plan`, which must outlive the
+ * result. The nodes of parts are steps of kind SCREE_STEP_RUN. `ret_plan` is given back with
+ * scree_plan_done(). Errors: E2BIG, ENOMEM. */
+int scree_plan_divide(const struct scree_plan *plan, const struct scree_parts *parts,
+                      struct scree_plan *ret_plan, struct scree_error *err);
 
 /* Frees a plan. Accepts an all-zero one. */
 void scree_plan_done(struct scree_plan *plan);
