@@ -159,12 +159,16 @@ SCREE_API int scree_model_file(struct scree_model *model, const char *name, cons
 
 /* How to run. Zero means the default of each field, so `= {0}` is always a valid start. */
 struct scree_session_options {
-    int n_threads;                    /* 1 to 64; 0: one per processor this process may use */
+    int n_threads;                    /* 1 to 64; 0: one for each fast processor, see below */
     uint32_t n_input_shapes;          /* 0, or the model's number of inputs */
     const struct scree_shape *shapes; /* new input shapes; rank -1 keeps the model's */
 };
 
 /* Plans `model` for one shape of its inputs and allocates all that runs will need.
+ *
+ * With n_threads 0 there is one thread for each processor that the affinity mask and the CPU quota
+ * of the control group let this thread use; of big and small cores, the big ones alone, to which
+ * runs are then pinned (a run gives the calling thread its affinity mask back).
  *
  * options  NULL for the defaults; not kept
  * ret_session  owned by the caller, freed with scree_session_free(); holds a reference to the model

@@ -44,19 +44,20 @@ static const struct scree_option *find_option(const struct scree_verb *verb, con
 static int set_number(const struct parser *parser, const struct scree_option *option,
                       const char *text)
 {
+    bool automatic = option->kind == SCREE_OPTION_AUTO && strcmp(text, "auto") == 0;
     char *end;
     double value = strtod(text, &end);
 
-    if (end == text || *end || !(value >= option->min && value <= option->max) ||
-        (option->kind == SCREE_OPTION_INT && value != (double)(int)value)) {
+    if (!automatic && (end == text || *end || !(value >= option->min && value <= option->max) ||
+                       (option->kind != SCREE_OPTION_FLOAT && value != (double)(int)value))) {
         fprintf(stderr, "scree %s: --%s %s: a number from %g to %g is wanted\n", parser->verb->name,
                 option->name, text, option->min, option->max);
         return STOP(SCREE_EXIT_USAGE);
     }
-    if (option->kind == SCREE_OPTION_INT)
-        *(int *)(void *)(parser->args + option->offset) = (int)value;
-    else
+    if (option->kind == SCREE_OPTION_FLOAT)
         *(double *)(void *)(parser->args + option->offset) = value;
+    else
+        *(int *)(void *)(parser->args + option->offset) = automatic ? 0 : (int)value;
     return 0;
 }
 

@@ -21,6 +21,7 @@
 enum scree_option_kind {
     SCREE_OPTION_FLAG,  /* bool */
     SCREE_OPTION_INT,   /* int, in [min, max] */
+    SCREE_OPTION_AUTO,  /* the same, or the word "auto", which is 0 */
     SCREE_OPTION_FLOAT, /* double, in [min, max] */
     SCREE_OPTION_TEXT,  /* const char * */
     SCREE_OPTION_LIST,  /* struct scree_list: all that follows up to the next option */
@@ -52,7 +53,7 @@ struct scree_option {
 struct scree_common_args {
     bool json;
     bool help;
-    int n_threads; /* 0: one per processor */
+    int n_threads; /* 0: one for each fast processor */
     const char *device;
 };
 
@@ -60,7 +61,8 @@ struct scree_common_args {
 #define SCREE_COMMON_OPTIONS(type, member)                                                         \
     {"device", 0, SCREE_OPTION_TEXT, "DEVICE", "where to run: auto or cpu (default auto)",         \
      offsetof(type, member.device), 0, 0},                                                         \
-    {"threads", 't', SCREE_OPTION_INT, "N", "threads, 1 to 64 (default: one per processor)",       \
+    {"threads", 't', SCREE_OPTION_AUTO, "N",                                                       \
+     "threads, 1 to 64; auto (the default): one for each fast processor",                          \
      offsetof(type, member.n_threads), 1, 64},                                                     \
     {"json", 0, SCREE_OPTION_FLAG, NULL, "print JSON for programs instead of text",                \
      offsetof(type, member.json), 0, 0},                                                           \

@@ -11,6 +11,7 @@
 #define SCREE_ENGINE_ENGINE_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "base/file.h"
@@ -43,7 +44,9 @@ struct scree_dynamic {
 struct scree_session {
     struct scree_model *model;
     struct scree_shared_plan *shared;
-    struct scree_pool *pool;        /* NULL with one thread */
+    struct scree_pool *pool; /* NULL with one thread */
+    bool pins;               /* runs are on the processors of `pin` alone */
+    cpu_set_t pin;
     void *arena_block;              /* as malloc gave it */
     uint8_t *arena;                 /* aligned to 64 */
     struct scree_operand *operands; /* one a tensor */

@@ -1,9 +1,9 @@
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/checked.h"
+#include "cpu/fast.h"
 #include "engine/engine.h"
 #include "ops/ops.h"
 
@@ -22,23 +22,22 @@ static uint64_t now_ns(void)
 /* ---- creation ----------------------------------------------------------------------------------
  */
 
-static int default_threads(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof set, &set) < 0)
-        return 1;
-    return scree_clamp_i32(CPU_COUNT(&set), 1, SCREE_POOL_MAX_THREADS);
-}
-
 static int start_threads(struct scree_session *session, int n_threads, struct scree_error *err)
 {
+    struct scree_fast_processors fast = {0};
+
     if (n_threads < 0 || n_threads > SCREE_POOL_MAX_THREADS)
         return scree_fail(err, EINVAL, "%d threads: 1 to %d are possible", n_threads,
                           SCREE_POOL_MAX_THREADS);
-    if (n_threads == 0)
-        n_threads = default_threads();
-    return n_threads == 1 ? 0 : scree_pool_new(n_threads, &session->pool, err);
+    if (n_threads == 0) {
+        scree_fast_processors(&fast);
+        n_threads = scree_min_i32(fast.n, SCREE_POOL_MAX_THREADS);
+    }
+    session->pins = fast.uneven;
+    session->pin = fast.set;
+    if (n_threads == 1)
+        return 0;
+    return scree_pool_new(n_threads, session->pins ? &session->pin : NULL, &session->pool, err);
 }
 
 static int alloc_arena(struct scree_session *session, struct scree_error *err)
@@ -314,12 +313,10 @@ static int run_step(struct scree_session *session, uint32_t index, struct scree_
     }
 }
 
-int scree_session_run(struct scree_session *session, struct scree_error *err)
+static int run_steps(struct scree_session *session, struct scree_error *err)
 {
     uint32_t n_steps = session->shared->plan.n_steps;
 
-    scree_arena_done(&session->dynamic_params);
-    session->has_run = false;
     for (uint32_t i = 0; i < n_steps; i++) {
         uint64_t start = session->profile ? now_ns() : 0;
         int rc = run_step(session, i, err);
@@ -329,6 +326,30 @@ int scree_session_run(struct scree_session *session, struct scree_error *err)
         if (session->profile)
             session->step_ns[i] = now_ns() - start;
     }
-    session->has_run = true;
     return 0;
+}
+
+/* The calling thread takes tiles like the pool's, so for a run it goes where they are; then it is
+ * given its processors back. */
+static bool pin_caller(const struct scree_session *session, cpu_set_t *ret_before)
+{
+    return session->pins && sched_getaffinity(0, sizeof *ret_before, ret_before) == 0 &&
+           sched_setaffinity(0, sizeof session->pin, &session->pin) == 0;
+}
+
+int scree_session_run(struct scree_session *session, struct scree_error *err)
+{
+    cpu_set_t before;
+    bool pinned = pin_caller(session, &before);
+    int rc;
+
+    scree_arena_done(&session->dynamic_params);
+    session->has_run = false;
+    scree_pool_wake(session->pool);
+    rc = run_steps(session, err);
+    scree_pool_rest(session->pool);
+    session->has_run = rc >= 0;
+    if (pinned)
+        (void)sched_setaffinity(0, sizeof before, &before);
+    return rc;
 }

@@ -26,6 +26,10 @@ $ scree bench --runs=0 a.tflite
 scree bench: --runs 0: a number from 1 to 1e+06 is wanted
 [2]
 
+$ scree bench --threads some a.tflite
+scree bench: --threads some: a number from 1 to 64 is wanted
+[2]
+
 $ scree bench --threads
 scree bench: a value is missing after --threads
 Try 'scree bench --help'.

@@ -1,7 +1,6 @@
-/* Errors, checked sizes, the arena and the thread pool. */
+/* Errors, checked sizes, the arena, files and text. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include "base/arena.h"
 #include "base/checked.h"
 #include "base/file.h"
-#include "base/pool.h"
 #include "base/text.h"
 
 static void test_error_text_and_code(void **state)
@@ -82,38 +80,6 @@ static void test_arena_zeroes_aligns_and_limits(void **state)
     scree_arena_done(&arena);
     assert_int_equal(arena.total_bytes, 0);
     scree_arena_done(&arena);
-}
-
-#define N_TILES 1000
-
-struct tally {
-    atomic_int seen[N_TILES];
-};
-
-static void count_tile(void *arg, size_t tile, int thread)
-{
-    struct tally *tally = arg;
-
-    assert_in_range(thread, 0, 3);
-    atomic_fetch_add(&tally->seen[tile], 1);
-}
-
-static void test_pool_runs_each_tile_once(void **state)
-{
-    (void)state;
-    for (int n_threads = 0; n_threads <= 4; n_threads++) {
-        struct tally tally = {0};
-        struct scree_pool *pool = NULL;
-
-        if (n_threads > 0)
-            assert_int_equal(scree_pool_new(n_threads, &pool, NULL), 0);
-        for (int round = 1; round <= 50; round++) {
-            scree_pool_run(pool, N_TILES, count_tile, &tally);
-            for (int i = 0; i < N_TILES; i++)
-                assert_int_equal(tally.seen[i], round);
-        }
-        scree_pool_free(pool);
-    }
 }
 
 static void test_mapped_refuses_what_is_no_file(void **state)
@@ -210,7 +176,6 @@ int main(void)
         cmocka_unit_test(test_error_text_is_cut_not_overrun),
         cmocka_unit_test(test_checked_sizes),
         cmocka_unit_test(test_arena_zeroes_aligns_and_limits),
-        cmocka_unit_test(test_pool_runs_each_tile_once),
         cmocka_unit_test(test_mapped_refuses_what_is_no_file),
         cmocka_unit_test(test_file_is_replaced_whole),
         cmocka_unit_test(test_text_is_quoted_and_cut),
