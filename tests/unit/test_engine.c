@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,8 @@
 #include "support/tflite_writer.h"
 
 /* How many allocations may still succeed; negative: all. */
-static long allowed = -1;
-static long n_allocations;
+static atomic_long allowed = -1;
+static atomic_long n_allocations;
 
 static bool may_allocate(void)
 {
