@@ -8,7 +8,7 @@ static const struct {
 } kinds[] = {
     [SCREE_STEP_RUN] = {"cpu", ""},
     [SCREE_STEP_FOLDED] = {"none", "constant: computed once"},
-    [SCREE_STEP_FUSED] = {"none", "done by the operator before it"},
+    [SCREE_STEP_FUSED] = {"none", "done by an operator beside it"},
     [SCREE_STEP_VIEW] = {"none", "its output is its input's memory"},
     [SCREE_STEP_DEFERRED] = {"cpu", "its shape is known at run time"},
     [SCREE_STEP_DELEGATE] = {"delegate", ""},

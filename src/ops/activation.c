@@ -217,7 +217,7 @@ static int16_t upper_half(struct scree_multiplier multiplier)
                                                            : (multiplier.q + (1 << 15)) >> 16);
 }
 
-static int prepare_hard_swish_quantized(const struct scree_call *call, struct scree_unary *unary,
+static int prepare_hard_swish_quantized(struct scree_call *call, struct scree_unary *unary,
                                         struct scree_error *err)
 {
     struct scree_unary_params *params = &unary->params;

@@ -4,7 +4,9 @@
 
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "ops/common.h"
+#include "ops/table.h"
 
 static scree_row_fn *kernel_of(const struct scree_binary_kernels *kernels, enum scree_type type)
 {
@@ -78,10 +80,15 @@ int scree_binary_prepare(struct scree_call *call, const struct scree_binary_kern
 int scree_binary_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct scree_binary *binary = call->params;
-    const void *data[2] = {call->inputs[0]->data, call->inputs[1]->data};
 
-    scree_broadcast_run(&binary->broadcast, data, call->outputs[0]->data, binary->row,
-                        &binary->args);
+    if (binary->by_table) {
+        scree_table_run(call, binary->table);
+    } else {
+        const void *data[2] = {call->inputs[0]->data, call->inputs[1]->data};
+
+        scree_broadcast_run(&binary->broadcast, call->pool, data, call->outputs[0]->data,
+                            binary->row, &binary->args);
+    }
     return 0;
 }
 
@@ -110,6 +117,13 @@ int scree_binary_prepare_quantized(const struct scree_call *call, enum scree_act
         args->zero_point[k] = call->inputs[k]->quant->zero_point[0];
     args->out_zero_point = call->outputs[0]->quant->zero_point[0];
     scree_activation_range_quantized(activation, call->outputs[0], &args->min, &args->max);
+    return 0;
+}
+
+/* Where both inputs are functions of one byte, so is the output. Always returns 0. */
+static int prefer_table(struct scree_call *call, struct scree_binary *binary)
+{
+    binary->by_table = scree_table_of_two(call, binary->row, &binary->args, binary->table);
     return 0;
 }
 
@@ -186,39 +200,41 @@ static int prepare_sum(const struct scree_call *call, enum scree_activation acti
 
 int scree_add_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct scree_binary_kernels kernels = {.f32 = scree_add_f32,
-                                                        .f16 = scree_add_f16,
-                                                        .i64 = scree_add_i64,
-                                                        .i32 = scree_add_i32,
-                                                        .i16 = scree_add_i16,
-                                                        .i8 = scree_add_i8,
-                                                        .u8 = scree_add_u8};
+    const struct scree_binary_kernels kernels = {.f32 = scree_add_f32,
+                                                 .f16 = scree_add_f16,
+                                                 .i64 = scree_add_i64,
+                                                 .i32 = scree_add_i32,
+                                                 .i16 = scree_add_i16,
+                                                 .i8 = call->kernels->add_i8,
+                                                 .u8 = call->kernels->add_u8};
     const struct scree_add_options *options = &call->node->options.add;
     struct scree_binary *binary = NULL;
     int rc = scree_binary_prepare(call, &kernels, options->activation, &binary, err);
 
     if (rc < 0 || !is_quantized(call->inputs[0]))
         return rc;
-    return prepare_sum(call, options->activation, options->pot_scale_int16, scree_add_q16,
-                       scree_add_pot16, binary, err);
+    rc = prepare_sum(call, options->activation, options->pot_scale_int16, scree_add_q16,
+                     scree_add_pot16, binary, err);
+    return rc < 0 ? rc : prefer_table(call, binary);
 }
 
 int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct scree_binary_kernels kernels = {.f32 = scree_sub_f32,
-                                                        .i64 = scree_sub_i64,
-                                                        .i32 = scree_sub_i32,
-                                                        .i16 = scree_sub_q16,
-                                                        .i8 = scree_sub_i8,
-                                                        .u8 = scree_sub_u8};
+    const struct scree_binary_kernels kernels = {.f32 = scree_sub_f32,
+                                                 .i64 = scree_sub_i64,
+                                                 .i32 = scree_sub_i32,
+                                                 .i16 = scree_sub_q16,
+                                                 .i8 = call->kernels->sub_i8,
+                                                 .u8 = call->kernels->sub_u8};
     const struct scree_sub_options *options = &call->node->options.sub;
     struct scree_binary *binary = NULL;
     int rc = scree_binary_prepare(call, &kernels, options->activation, &binary, err);
 
     if (rc < 0 || (!is_8bit(call->inputs[0]) && call->inputs[0]->type != SCREE_TYPE_INT16))
         return rc;
-    return prepare_sum(call, options->activation, options->pot_scale_int16, scree_sub_q16,
-                       scree_sub_pot16, binary, err);
+    rc = prepare_sum(call, options->activation, options->pot_scale_int16, scree_sub_q16,
+                     scree_sub_pot16, binary, err);
+    return rc < 0 ? rc : prefer_table(call, binary);
 }
 
 /* ---- MUL, DIV ----------------------------------------------------------------------------------
@@ -226,14 +242,14 @@ int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
 
 int scree_mul_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct scree_binary_kernels kernels = {.f32 = scree_mul_f32,
-                                                        .f16 = scree_mul_f16,
-                                                        .i64 = scree_mul_i64,
-                                                        .i32 = scree_mul_i32,
-                                                        .i16 = scree_mul_i16,
-                                                        .i8 = scree_mul_i8,
-                                                        .u8 = scree_mul_u8,
-                                                        .u32 = scree_mul_u32};
+    const struct scree_binary_kernels kernels = {.f32 = scree_mul_f32,
+                                                 .f16 = scree_mul_f16,
+                                                 .i64 = scree_mul_i64,
+                                                 .i32 = scree_mul_i32,
+                                                 .i16 = scree_mul_i16,
+                                                 .i8 = call->kernels->mul_i8,
+                                                 .u8 = call->kernels->mul_u8,
+                                                 .u32 = scree_mul_u32};
     enum scree_activation activation = call->node->options.mul.activation;
     struct scree_binary *binary = NULL;
     int rc = scree_binary_prepare(call, &kernels, activation, &binary, err);
@@ -248,10 +264,11 @@ int scree_mul_prepare(struct scree_call *call, struct scree_error *err)
     if (call->inputs[0]->type == SCREE_TYPE_INT16)
         binary->row = scree_mul_q16;
     /* In float, as TFLite does. */
-    return scree_multiplier_check(call->inputs[0]->quant->scale[0] *
-                                      call->inputs[1]->quant->scale[0] /
-                                      call->outputs[0]->quant->scale[0],
-                                  &binary->args.out_multiplier, err);
+    rc = scree_multiplier_check(call->inputs[0]->quant->scale[0] *
+                                    call->inputs[1]->quant->scale[0] /
+                                    call->outputs[0]->quant->scale[0],
+                                &binary->args.out_multiplier, err);
+    return rc < 0 ? rc : prefer_table(call, binary);
 }
 
 int scree_div_prepare(struct scree_call *call, struct scree_error *err)
@@ -484,7 +501,7 @@ int scree_pow_run(const struct scree_call *call, struct scree_error *err)
         args.exponent = whole_exponent(exponent);
     if (args.exponent > 0)
         row = exponent->type == SCREE_TYPE_INT32 ? scree_pow_n_i32 : scree_pow_n_f32;
-    scree_broadcast_run(&binary->broadcast, data, call->outputs[0]->data, row, &args);
+    scree_broadcast_run(&binary->broadcast, call->pool, data, call->outputs[0]->data, row, &args);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #define SCREE_OPS_BINARY_H
 
 #include "kernels/binary.h"
+#include "kernels/lut.h"
 #include "ops/broadcast.h"
 #include "ops/ops.h"
 
@@ -21,7 +22,9 @@ struct scree_binary {
     struct scree_broadcast broadcast;
     scree_row_fn *row;
     bool same_shapes;
+    bool by_table; /* the output is table[input 0] */
     struct scree_binary_params args;
+    uint8_t table[SCREE_LUT_8_SIZE];
 };
 
 /* Allocates *ret_binary, the call's params; sets the output's shape, the rows, the kernel, and the

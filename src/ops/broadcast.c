@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+/* A few microseconds of quantized arithmetic: below that, waking a thread costs more. */
+#define DEFAULT_GRAIN 16384
+/* Rows of fewer elements are joined; the bytes of a block of joined rows of one input. */
+#define SHORT_ROW   128
+#define BLOCK_BYTES 4096
+
 /* Dimension `i` counted from the last one; 1 where the shape has none. */
 static int32_t dim_from_last(const struct scree_shape *shape, int32_t i)
 {
@@ -99,15 +105,16 @@ void scree_broadcast_init(struct scree_broadcast *broadcast,
     struct group groups[SCREE_MAX_RANK] = {{0}};
     uint32_t n_groups = 0;
 
-    *broadcast = (struct scree_broadcast){.n_inputs = n};
+    *broadcast = (struct scree_broadcast){.n_inputs = n, .grain = DEFAULT_GRAIN};
     if (output->n_elements > 0)
         n_groups = fold(inputs, n, &output->shape, groups);
     broadcast->row = n_groups > 0 ? groups[0].size : output->n_elements;
-    broadcast->row_bytes = broadcast->row * scree_type_bytes(output->type);
+    broadcast->out_bytes = scree_type_bytes(output->type);
     broadcast->n_loops = n_groups > 0 ? n_groups - 1 : 0;
     for (uint32_t k = 0; k < n; k++) {
         size_t bytes = scree_type_bytes(inputs[k]->type);
 
+        broadcast->in_bytes[k] = bytes;
         broadcast->steps[k] = n_groups > 0 ? groups[0].steps[k] : 1;
         for (uint32_t i = 1; i < n_groups; i++)
             broadcast->strides[k][n_groups - 1 - i] = groups[i].steps[k] * bytes;
@@ -135,19 +142,164 @@ static bool next_row(const struct scree_broadcast *broadcast, size_t *index, con
     return false;
 }
 
-void scree_broadcast_run(const struct scree_broadcast *broadcast, const void *const *data,
-                         void *output, scree_row_fn *row, const void *params)
+void scree_broadcast_init_flat(struct scree_broadcast *broadcast, size_t n, size_t in_bytes,
+                               size_t out_bytes)
 {
-    size_t index[SCREE_MAX_RANK] = {0};
+    *broadcast = (struct scree_broadcast){.n_inputs = 1,
+                                          .row = n,
+                                          .grain = DEFAULT_GRAIN,
+                                          .out_bytes = out_bytes,
+                                          .in_bytes = {in_bytes},
+                                          .steps = {1}};
+}
+
+/* ---- run ---------------------------------------------------------------------------------------
+ */
+
+struct run {
+    const struct scree_broadcast *broadcast;
+    const void *const *data;
+    char *output;
+    scree_row_fn *row;
+    const void *params;
+    size_t n_tiles;
+};
+
+/* Room for the rows of a block, of one input. */
+struct block {
+    _Alignas(16) char bytes[BLOCK_BYTES];
+    const void *holds; /* the row that it repeats, or NULL */
+};
+
+/* `n` rows of input k, of which the first is at `from`, one behind the other: where they are, or in
+ * the block. */
+static const void *join_rows(const struct scree_broadcast *broadcast, uint32_t k, const char *from,
+                             size_t n, struct block *block)
+{
+    size_t bytes = broadcast->in_bytes[k], row = broadcast->row;
+    size_t stride = broadcast->strides[k][broadcast->n_loops - 1];
+
+    if (broadcast->steps[k] == 1 && stride == row * bytes)
+        return from;
+    if (stride == 0 && block->holds == from)
+        return block->bytes; /* blocks after the first are not longer */
+    block->holds = stride == 0 ? from : NULL;
+    for (size_t i = 0; i < n; i++, from += stride) {
+        char *to = block->bytes + i * row * bytes;
+
+        if (broadcast->steps[k] == 1)
+            memcpy(to, from, row * bytes);
+        else if (bytes == 1)
+            memset(to, *from, row);
+        else
+            for (size_t e = 0; e < row; e++)
+                memcpy(to + e * bytes, from, bytes);
+    }
+    return block->bytes;
+}
+
+/* The innermost loop, several rows at a time. */
+static void run_joined(const struct run *run, const void *const *in, char *out, size_t block_rows,
+                       struct block *blocks)
+{
+    const struct scree_broadcast *broadcast = run->broadcast;
+    const size_t steps[SCREE_BROADCAST_MAX] = {1, 1, 1};
+    uint32_t loop = broadcast->n_loops - 1;
+    size_t n_rows = broadcast->loops[loop], n;
+
+    for (uint32_t k = 0; k < broadcast->n_inputs; k++)
+        blocks[k].holds = NULL;
+    for (size_t i = 0; i < n_rows; i += n) {
+        const void *joined[SCREE_BROADCAST_MAX] = {NULL};
+
+        n = n_rows - i < block_rows ? n_rows - i : block_rows;
+        for (uint32_t k = 0; k < broadcast->n_inputs; k++)
+            joined[k] = join_rows(
+                broadcast, k, (const char *)in[k] + i * broadcast->strides[k][loop], n, &blocks[k]);
+        run->row(out, joined, steps, n * broadcast->row, run->params);
+        out += n * broadcast->row * broadcast->out_bytes;
+    }
+}
+
+/* How many rows are worth joining; 0: none. */
+static size_t rows_of_block(const struct scree_broadcast *broadcast)
+{
+    size_t widest = 1, n;
+
+    for (uint32_t k = 0; k < broadcast->n_inputs; k++)
+        widest = broadcast->in_bytes[k] > widest ? broadcast->in_bytes[k] : widest;
+    if (broadcast->n_loops == 0 || broadcast->row >= SHORT_ROW)
+        return 0;
+    n = BLOCK_BYTES / (widest * broadcast->row);
+    return broadcast->loops[broadcast->n_loops - 1] < 2 ? 0 : n;
+}
+
+/* All rows, on one thread. */
+static void run_rows(const struct run *run)
+{
+    struct scree_broadcast broadcast = *run->broadcast;
+    size_t index[SCREE_MAX_RANK] = {0}, block_rows = rows_of_block(&broadcast);
+    size_t bytes = broadcast.row * broadcast.out_bytes;
     const void *in[SCREE_BROADCAST_MAX] = {NULL};
-    char *out = output;
+    struct block blocks[SCREE_BROADCAST_MAX];
+    char *out = run->output;
+
+    for (uint32_t k = 0; k < broadcast.n_inputs; k++)
+        in[k] = run->data[k];
+    if (block_rows > 0)
+        bytes *= broadcast.loops[--broadcast.n_loops];
+    do {
+        if (block_rows > 0)
+            run_joined(run, in, out, block_rows, blocks);
+        else
+            run->row(out, in, broadcast.steps, broadcast.row, run->params);
+        out += bytes;
+    } while (next_row(&broadcast, index, in));
+}
+
+/* Part `tile` of the outermost loop, or of the only row. */
+static void run_tile(void *arg, size_t tile, int thread)
+{
+    const struct run *run = arg;
+    struct scree_broadcast part = *run->broadcast;
+    const void *in[SCREE_BROADCAST_MAX] = {NULL};
+    size_t *outer = part.n_loops > 0 ? &part.loops[0] : &part.row;
+    size_t first = *outer * tile / run->n_tiles, end = *outer * (tile + 1) / run->n_tiles;
+    size_t out_bytes = part.out_bytes;
+    struct run own = *run;
+
+    (void)thread;
+    for (uint32_t k = 0; k < part.n_inputs; k++) {
+        size_t stride = part.n_loops > 0 ? part.strides[k][0] : part.steps[k] * part.in_bytes[k];
+
+        in[k] = (const char *)run->data[k] + first * stride;
+    }
+    for (uint32_t i = 1; i < part.n_loops; i++)
+        out_bytes *= part.loops[i];
+    if (part.n_loops > 0)
+        out_bytes *= part.row;
+    *outer = end - first;
+    own.broadcast = &part;
+    own.data = in;
+    own.output = run->output + first * out_bytes;
+    run_rows(&own);
+}
+
+void scree_broadcast_run(const struct scree_broadcast *broadcast, struct scree_pool *pool,
+                         const void *const *data, void *output, scree_row_fn *row,
+                         const void *params)
+{
+    struct run run = {broadcast, data, output, row, params, 1};
+    size_t outer = broadcast->n_loops > 0 ? broadcast->loops[0] : broadcast->row;
+    size_t n = broadcast->row;
 
     if (broadcast->row == 0)
         return;
-    for (uint32_t k = 0; k < broadcast->n_inputs; k++)
-        in[k] = data[k];
-    do {
-        row(out, in, broadcast->steps, broadcast->row, params);
-        out += broadcast->row_bytes;
-    } while (next_row(broadcast, index, in));
+    for (uint32_t i = 0; i < broadcast->n_loops; i++)
+        n *= broadcast->loops[i];
+    run.n_tiles = n / broadcast->grain < outer ? n / broadcast->grain : outer;
+    if (run.n_tiles < 2 || scree_pool_n_threads(pool) < 2)
+        run_rows(&run);
+    else
+        scree_pool_run(pool, run.n_tiles, run_tile, &run);
 }

@@ -7,12 +7,16 @@
  *     rc = scree_broadcast_shape(inputs, 2, &shape, err);
  *     scree_broadcast_init(&broadcast, inputs, 2, output);
  *     ...
- *     scree_broadcast_run(&broadcast, data, output->data, scree_add_f32, &params);
+ *     scree_broadcast_run(&broadcast, call->pool, data, output->data, scree_add_f32, &params);
+ *
+ * Many short rows, as of a bias over three channels, are joined to longer ones: what is repeated in
+ * them is written out in a small block first, which costs less than a call for each.
  *
  * Memory: keeps nothing. Threads: no shared state. */
 #ifndef SCREE_OPS_BROADCAST_H
 #define SCREE_OPS_BROADCAST_H
 
+#include "base/pool.h"
 #include "kernels/rows.h"
 #include "plan/op.h"
 
@@ -22,11 +26,13 @@
 /* How the inputs are cut into rows. */
 struct scree_broadcast {
     uint32_t n_inputs;
-    uint32_t n_loops;                  /* dimensions around the row */
-    size_t loops[SCREE_MAX_RANK];      /* their sizes, outermost first */
-    size_t row;                        /* elements in a row; 0 if the output is empty */
-    size_t row_bytes;                  /* the same in bytes of the output */
-    size_t steps[SCREE_BROADCAST_MAX]; /* in a row, in elements: 0 or 1 */
+    uint32_t n_loops;                     /* dimensions around the row */
+    size_t loops[SCREE_MAX_RANK];         /* their sizes, outermost first */
+    size_t row;                           /* elements in a row; 0 if the output is empty */
+    size_t grain;                         /* elements that are worth a thread */
+    size_t out_bytes;                     /* of an element of the output */
+    size_t in_bytes[SCREE_BROADCAST_MAX]; /* of an element of each input */
+    size_t steps[SCREE_BROADCAST_MAX];    /* in a row, in elements: 0 or 1 */
     size_t strides[SCREE_BROADCAST_MAX][SCREE_MAX_RANK]; /* of the loops, in bytes; 0: repeated */
 };
 
@@ -41,8 +47,14 @@ void scree_broadcast_init(struct scree_broadcast *broadcast,
                           const struct scree_operand *const *inputs, uint32_t n,
                           const struct scree_operand *output);
 
-/* Calls `row` for each row. data [n_inputs] are the inputs' bytes. Cannot fail. */
-void scree_broadcast_run(const struct scree_broadcast *broadcast, const void *const *data,
-                         void *output, scree_row_fn *row, const void *params);
+/* The same for one input of the output's shape: a single row of n elements. */
+void scree_broadcast_init_flat(struct scree_broadcast *broadcast, size_t n, size_t in_bytes,
+                               size_t out_bytes);
+
+/* Calls `row` for each row, or for parts or groups of rows. data [n_inputs] are the inputs' bytes;
+ * pool may be NULL. Cannot fail. */
+void scree_broadcast_run(const struct scree_broadcast *broadcast, struct scree_pool *pool,
+                         const void *const *data, void *output, scree_row_fn *row,
+                         const void *params);
 
 #endif

@@ -78,6 +78,7 @@ int scree_select_run(const struct scree_call *call, struct scree_error *err)
     const struct select *select = call->params;
     const void *data[3] = {call->inputs[0]->data, call->inputs[1]->data, call->inputs[2]->data};
 
-    scree_broadcast_run(&select->broadcast, data, call->outputs[0]->data, select->row, NULL);
+    scree_broadcast_run(&select->broadcast, call->pool, data, call->outputs[0]->data, select->row,
+                        NULL);
     return 0;
 }

@@ -4,7 +4,9 @@
 #include <math.h>
 
 #include "kernels/kernels.h"
+#include "ops/broadcast.h"
 #include "ops/common.h"
+#include "ops/table.h"
 
 int scree_unary_prepare(struct scree_call *call, struct scree_unary **ret_unary,
                         struct scree_error *err)
@@ -39,7 +41,7 @@ int scree_unary_prepare_quantized(const struct scree_call *call, struct scree_un
     return 0;
 }
 
-int scree_unary_use_lut(const struct scree_call *call, struct scree_unary *unary, scree_lut_fn *f,
+int scree_unary_use_lut(struct scree_call *call, struct scree_unary *unary, scree_lut_fn *f,
                         const void *arg, struct scree_error *err)
 {
     const struct scree_operand *input = call->inputs[0];
@@ -61,11 +63,12 @@ int scree_unary_use_lut(const struct scree_call *call, struct scree_unary *unary
     } else {
         unary->row = call->kernels->lut_8;
         scree_lut_8_fill(unary->table.bytes, input->type == SCREE_TYPE_INT8, &scales, f, arg);
+        scree_table_chain(call, unary->table.bytes);
     }
     return 0;
 }
 
-void scree_unary_use_table(const struct scree_call *call, struct scree_unary *unary,
+void scree_unary_use_table(struct scree_call *call, struct scree_unary *unary,
                            scree_quantized_fn *f)
 {
     int32_t min, max;
@@ -76,6 +79,8 @@ void scree_unary_use_table(const struct scree_call *call, struct scree_unary *un
             unary->table.bytes[(uint8_t)q] = (uint8_t)f(q, &unary->params);
     unary->row = call->kernels->lut_8;
     unary->row_params = &unary->table;
+    if (unary->lowest == INT32_MIN)
+        scree_table_chain(call, unary->table.bytes);
 }
 
 float scree_unary_scale_ratio(const struct scree_call *call)
@@ -101,11 +106,18 @@ int scree_unary_run(const struct scree_call *call, struct scree_error *err)
     const struct scree_unary *unary = call->params;
     const struct scree_operand *input = call->inputs[0];
     const void *data[1] = {input->data};
-    const size_t steps[1] = {1};
+    struct scree_broadcast flat;
 
     if (unary->lowest != INT32_MIN && has_below(input, unary->lowest))
         return scree_fail(err, EBADMSG, "a root of a negative number");
-    unary->row(call->outputs[0]->data, data, steps, input->n_elements, unary->row_params);
+    if (unary->row == call->kernels->lut_8) {
+        scree_table_run(call, unary->table.bytes);
+        return 0;
+    }
+    scree_broadcast_init_flat(&flat, input->n_elements, scree_type_bytes(input->type),
+                              scree_type_bytes(call->outputs[0]->type));
+    scree_broadcast_run(&flat, call->pool, data, call->outputs[0]->data, unary->row,
+                        unary->row_params);
     return 0;
 }
 

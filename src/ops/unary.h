@@ -36,11 +36,11 @@ int scree_unary_prepare_quantized(const struct scree_call *call, struct scree_un
 
 /* Makes the operator a table of f, by the scales of input and output: u8, i8 or i16.
  * Errors: EBADMSG, as scree_unary_prepare_quantized. */
-int scree_unary_use_lut(const struct scree_call *call, struct scree_unary *unary, scree_lut_fn *f,
+int scree_unary_use_lut(struct scree_call *call, struct scree_unary *unary, scree_lut_fn *f,
                         const void *arg, struct scree_error *err);
 
 /* Makes the operator a table of f, which reads params (complete by now): u8 or i8 to u8 or i8. */
-void scree_unary_use_table(const struct scree_call *call, struct scree_unary *unary,
+void scree_unary_use_table(struct scree_call *call, struct scree_unary *unary,
                            scree_quantized_fn *f);
 
 /* input scale / output scale, in float as TFLite has it */

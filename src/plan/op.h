@@ -37,6 +37,10 @@ struct scree_operand {
     void *data; /* aligned to its type at least. In prepare: NULL unless constant (or dynamic and at
                    run time) */
     const char *name;
+    /* If not NULL: byte i is table[byte i of source], table u8[256]. Set by prepare at planning,
+     * for the operators behind it (ops/table.h). */
+    struct scree_operand *source;
+    const uint8_t *table;
 };
 
 struct scree_kernels;

@@ -236,6 +236,30 @@ static int plan_steps(struct planner *planner, struct scree_error *err)
     return 0;
 }
 
+/* Drops the steps whose output nobody reads, because all readers look it up from its source. */
+static int drop_unread(struct planner *planner, struct scree_error *err)
+{
+    const struct scree_plan *plan = planner->plan;
+    bool *read = scree_arena_new(&planner->arena, bool, plan->subgraph->n_tensors);
+
+    if (!read)
+        return fail_memory(err);
+    for (uint32_t i = 0; i < plan->subgraph->n_outputs; i++)
+        read[plan->subgraph->outputs[i]] = true;
+    for (uint32_t i = plan->n_steps; i-- > 0;) {
+        struct scree_step *step = &plan->steps[i];
+        const struct scree_operand *output = step->call.n_outputs ? step->call.outputs[0] : NULL;
+
+        if (step->kind == SCREE_STEP_RUN && output && output->source &&
+            !read[output - plan->operands])
+            step->kind = SCREE_STEP_FUSED;
+        for (uint32_t k = 0; k < step->call.n_inputs && step->kind != SCREE_STEP_FUSED; k++)
+            if (step->call.inputs[k])
+                read[step->call.inputs[k] - plan->operands] = true;
+    }
+    return 0;
+}
+
 /* ---- places -------------------------------------------------------------------------------------
  */
 
@@ -458,6 +482,8 @@ static int make_plan(struct planner *planner, const struct scree_shape *shapes,
     rc = set_inputs(plan, shapes, err);
     if (rc >= 0)
         rc = plan_steps(planner, err);
+    if (rc >= 0)
+        rc = drop_unread(planner, err);
     return rc < 0 ? rc : place(planner, err);
 }
 

@@ -8,7 +8,8 @@
  * A step is one of
  *   run       executed at each run, its operands at fixed places;
  *   folded    computed at planning; its outputs are constants of the plan;
- *   fused     an activation that the node before it does;
+ *   fused     an activation that the node before it does, or a function of bytes that is part of a
+ *             table of the nodes behind it;
  *   view      its output is its input's memory;
  *   delegate  run by a delegate, with the other steps of its part; it can be executed like one that
  * is run, should the delegate fail;
