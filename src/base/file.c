@@ -62,6 +62,21 @@ int scree_mapped_open(const char *path, struct scree_mapped *ret_mapped, struct 
     return rc;
 }
 
+void scree_mapped_release(const struct scree_mapped *mapped, const void *bytes, size_t n_bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), base = (uintptr_t)mapped->bytes;
+    uintptr_t first = (uintptr_t)bytes, end;
+
+    if (first < base || first - base > mapped->n_bytes ||
+        n_bytes > mapped->n_bytes - (first - base))
+        return;
+    end = (first + n_bytes) / page * page;
+    first = (first + page - 1) / page * page;
+    /* Advice: where it is not taken the pages stay, and that is all. */
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 void scree_mapped_done(struct scree_mapped *mapped)
 {
     if (mapped->bytes)

@@ -16,6 +16,10 @@ struct scree_mapped {
  * text. */
 int scree_mapped_open(const char *path, struct scree_mapped *ret_mapped, struct scree_error *err);
 
+/* Gives back the memory of the whole pages inside bytes u8[n_bytes], a part of the mapping (or not:
+ * then nothing happens). Whoever reads them again gets the same bytes, from the file. */
+void scree_mapped_release(const struct scree_mapped *mapped, const void *bytes, size_t n_bytes);
+
 /* Unmaps. Accepts an all-zero struct. */
 void scree_mapped_done(struct scree_mapped *mapped);
 

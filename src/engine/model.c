@@ -147,11 +147,23 @@ const char *scree_model_description(const struct scree_model *model)
 /* ---- plans -------------------------------------------------------------------------------------
  */
 
+/* Weights that have been packed are not wanted as they are in the file any more. */
+static void release_weights(void *arg, const void *bytes, size_t n_bytes)
+{
+    const struct scree_model *model = arg;
+
+    scree_mapped_release(&model->mapped, bytes, n_bytes);
+}
+
 static int new_plan(struct scree_model *model, const struct scree_shape *shapes,
                     struct scree_shared_plan **ret_plan, struct scree_error *err)
 {
-    const struct scree_op_set ops = {scree_op_find, scree_op_prepare, scree_op_run,
-                                     &model->kernels};
+    const struct scree_op_set ops = {.find = scree_op_find,
+                                     .prepare = scree_op_prepare,
+                                     .run = scree_op_run,
+                                     .kernels = &model->kernels,
+                                     .consumed = release_weights,
+                                     .arg = model};
     struct scree_shared_plan *shared = calloc(1, sizeof *shared);
     int rc;
 

@@ -64,6 +64,8 @@ struct scree_call {
     bool once; /* prepare is at planning, for many runs: work done ahead pays. Else for one run */
     struct scree_pool *pool; /* run: may be NULL (one thread) */
     uint64_t macs;           /* set by prepare of matrix products: multiply-accumulates of a run */
+    uint32_t consumed; /* set by prepare, 0 by default: bit i: run does not read constant input i,
+                          since params hold it in another form; its memory may be taken away */
 };
 
 /* What prepare returns when it needs values that are not known yet. */

@@ -194,6 +194,18 @@ static void defer(struct scree_step *step)
         step->call.outputs[i]->dynamic = true;
 }
 
+static void tell_consumed(const struct planner *planner, const struct scree_call *call)
+{
+    for (uint32_t i = 0; planner->ops->consumed && i < call->n_inputs && i < 32; i++)
+        if (call->consumed >> i & 1) {
+            const struct scree_tensor_def *def =
+                &planner->plan->subgraph->tensors[call->inputs[i] - planner->plan->operands];
+
+            if (def->data) /* else it is one of the plan's own */
+                planner->ops->consumed(planner->ops->arg, def->data, def->bytes);
+        }
+}
+
 static int plan_step(struct planner *planner, struct scree_step *step, struct scree_error *err)
 {
     int rc = inputs_are_dynamic(&step->call) ? SCREE_DEFER
@@ -210,6 +222,7 @@ static int plan_step(struct planner *planner, struct scree_step *step, struct sc
         return fold(planner, &step->call, err);
     }
     step->kind = SCREE_STEP_RUN;
+    tell_consumed(planner, &step->call);
     if (step->call.thread_scratch_bytes > planner->plan->thread_scratch_bytes)
         planner->plan->thread_scratch_bytes = step->call.thread_scratch_bytes;
     if (step->call.op->flags & SCREE_OP_VIEW && !step->call.inputs[0]->constant &&

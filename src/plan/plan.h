@@ -45,13 +45,17 @@ struct scree_step {
 };
 
 /* The operators, as the planner is given them: ops/ops.h has the functions. kernels goes into each
- * call; the planner itself does not look at it. */
+ * call; the planner itself does not look at it. consumed (may be NULL) is told of each constant of
+ * the file that a step has consumed, as soon as it has, so that memory is never taken twice for
+ * long; the bytes are still read if another step wants them. */
 struct scree_op_set {
     int (*find)(const struct scree_node *node, const struct scree_op **ret_op,
                 struct scree_error *err);
     int (*prepare)(struct scree_call *call, struct scree_error *err);
     int (*run)(const struct scree_call *call, struct scree_error *err);
     const struct scree_kernels *kernels;
+    void (*consumed)(void *arg, const void *bytes, size_t n_bytes);
+    void *arg;
 };
 
 #define SCREE_NOT_IN_ARENA SIZE_MAX

@@ -138,6 +138,62 @@ static void test_file_is_replaced_whole(void **state)
     assert_int_equal(rmdir(directory), 0); /* so nothing else was left in it */
 }
 
+/* The pages of files that are in this process's memory: some hundreds more or less, as the kernel
+ * counts for each processor by itself. */
+static long file_pages(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    long size, resident, shared;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld %ld %ld", &size, &resident, &shared), 3);
+    fclose(file);
+    return shared;
+}
+
+static bool all_are(const uint8_t *bytes, size_t n, uint8_t value)
+{
+    for (size_t i = 0; i < n; i++)
+        if (bytes[i] != value)
+            return false;
+    return true;
+}
+
+static void test_released_pages_are_read_again(void **state)
+{
+    enum { N = 32 << 20 };
+    char path[] = "/tmp/test_base.XXXXXX";
+    uint8_t *bytes = malloc(N), elsewhere[16] = {1};
+    struct scree_mapped mapped;
+    struct scree_error err;
+    int fd = mkstemp(path);
+    long before, least = N / sysconf(_SC_PAGESIZE) / 2;
+
+    (void)state;
+    assert_non_null(bytes);
+    memset(bytes, 7, N);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(scree_file_write(path, bytes, N, &err), 0);
+    free(bytes);
+    assert_int_equal(scree_mapped_open(path, &mapped, &err), 0);
+    assert_int_equal(unlink(path), 0);
+
+    for (int round = 0; round < 2; round++) {
+        assert_true(all_are(mapped.bytes, N, 7));
+        before = file_pages();
+        scree_mapped_release(&mapped, mapped.bytes + 5, N - 10);
+        assert_true(before - file_pages() >= least);
+    }
+    scree_mapped_release(&mapped, elsewhere, sizeof elsewhere);
+    scree_mapped_release(&mapped, mapped.bytes + N, 0);
+    scree_mapped_release(&mapped, mapped.bytes + 1, N);
+    scree_mapped_release(&mapped, mapped.bytes + 1, SIZE_MAX);
+    assert_int_equal(elsewhere[0], 1);
+    assert_true(all_are(mapped.bytes, N, 7));
+    scree_mapped_done(&mapped);
+}
+
 static void test_text_is_quoted_and_cut(void **state)
 {
     static const struct {
@@ -178,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_arena_zeroes_aligns_and_limits),
         cmocka_unit_test(test_mapped_refuses_what_is_no_file),
         cmocka_unit_test(test_file_is_replaced_whole),
+        cmocka_unit_test(test_released_pages_are_read_again),
         cmocka_unit_test(test_text_is_quoted_and_cut),
     };
 

@@ -126,6 +126,59 @@ static void test_constants_are_folded(void **state)
     done(&p);
 }
 
+/* An operator set whose FULLY_CONNECTED has packed its weights and its bias. */
+static int prepare_packing(struct scree_call *call, struct scree_error *err)
+{
+    int rc = scree_op_prepare(call, err);
+
+    if (call->node->opcode == SCREE_OP_FULLY_CONNECTED)
+        call->consumed = 1u << 1 | 1u << 2;
+    return rc;
+}
+
+struct told {
+    int n;
+    const void *bytes;
+    size_t n_bytes;
+};
+
+static void note_consumed(void *arg, const void *bytes, size_t n_bytes)
+{
+    struct told *told = arg;
+
+    *told = (struct told){told->n + 1, bytes, n_bytes};
+}
+
+static void test_consumed_constants_of_the_file_are_told(void **state)
+{
+    static const float weights[6] = {1, 2, 3, 4, 5, 6}, zeros[2] = {0, 0};
+    struct told told = {0};
+    const struct scree_op_set packing = {scree_op_find, prepare_packing, scree_op_run,
+                                         &kernels,      note_consumed,   &told};
+    struct planned p = {.tw = tw_new()};
+    int32_t in = tw_tensor(p.tw, "in", SCREE_TYPE_FLOAT32, TW_SHAPE(1, 3));
+    int32_t w = tw_constant(p.tw, "w", SCREE_TYPE_FLOAT32, TW_SHAPE(2, 3), weights, sizeof weights);
+    int32_t a = tw_constant(p.tw, "a", SCREE_TYPE_FLOAT32, TW_SHAPE(2), zeros, sizeof zeros);
+    int32_t sum = tw_tensor(p.tw, "sum", SCREE_TYPE_FLOAT32, TW_SHAPE(2));
+    int32_t out = tw_tensor(p.tw, "out", SCREE_TYPE_FLOAT32, TW_SHAPE(1, 2));
+    const uint8_t *bytes;
+    size_t n_bytes;
+
+    (void)state;
+    tw_node(p.tw, SCREE_OP_ADD, TW_LIST(a, a), TW_LIST(sum), NULL);
+    tw_node(p.tw, SCREE_OP_FULLY_CONNECTED, TW_LIST(in, w, sum), TW_LIST(out), NULL);
+    tw_ports(p.tw, TW_LIST(in), TW_LIST(out));
+    scree_kernels_init(&kernels, 0);
+    bytes = tw_finish(p.tw, &n_bytes);
+    assert_int_equal(scree_graph_read(bytes, n_bytes, &p.graph, &p.err), 0);
+    assert_int_equal(scree_plan_new(&p.graph.subgraphs[0], &packing, NULL, &p.plan, &p.err), 0);
+    /* The bias is one that the plan has computed: not the file's. */
+    assert_int_equal(told.n, 1);
+    assert_ptr_equal(told.bytes, p.graph.subgraphs[0].tensors[w].data);
+    assert_int_equal(told.n_bytes, sizeof weights);
+    done(&p);
+}
+
 /* ADD, then RELU6, with these scales; `extra` reads the sum once more. */
 static void make_relu(struct planned *p, float sum_scale, float out_scale, bool extra)
 {
@@ -288,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_blocks_alive_together_do_not_overlap),
         cmocka_unit_test(test_a_chain_needs_two_places),
         cmocka_unit_test(test_constants_are_folded),
+        cmocka_unit_test(test_consumed_constants_of_the_file_are_told),
         cmocka_unit_test(test_an_activation_is_fused_only_where_exact),
         cmocka_unit_test(test_a_reshape_shares_memory),
         cmocka_unit_test(test_a_shape_from_an_input_is_deferred),
