@@ -17,11 +17,13 @@
 #include "cpu/cpu.h"
 #include "kernels/binary.h"
 #include "kernels/lut.h"
+#include "kernels/resize.h"
 
 /* One member a kernel. */
 struct scree_kernels {
     scree_row_fn *lut_8;                                               /* kernels/lut.h */
     scree_row_fn *add_u8, *add_i8, *sub_u8, *sub_i8, *mul_u8, *mul_i8; /* kernels/binary.h */
+    scree_blend_fn *blend_u8, *blend_i8;                               /* kernels/resize.h */
 };
 
 /* Fills the table for a machine with these enum scree_cpu_flag: a pure function. */

@@ -40,6 +40,48 @@ void scree_resize_bilinear_i8(const struct scree_resizing *resizing, const int8_
 void scree_resize_bilinear_i16(const struct scree_resizing *resizing, const int16_t *in,
                                int16_t *out, size_t row);
 
+/* A point between two pixels of a line or column: their offsets in elements, and their weights,
+ * which add up to 2^bits. */
+struct scree_blend_point {
+    uint32_t first, second;
+    uint16_t weights[2];
+};
+
+/* The most that the bits of both dimensions may add up to, so that 16 bits hold every sum. */
+#define SCREE_BLEND_MAX_BITS_U8 8
+#define SCREE_BLEND_MAX_BITS_I8 7
+
+/* Where the output's columns (or, not `columns`, lines) lie, if their distances to the pixels
+ * before them are whole numbers of 2^-bits for some bits <= max_bits, as when a picture is doubled.
+ * Then no product of scree_resize_bilinear_u8 is rounded, and sums of integers give the same.
+ * Offsets are multiples of `pitch`. `in_1024ths`: distances as scree_resize_bilinear_i8 has them.
+ *
+ * ret_points  [out_w] or [out_h]
+ *
+ * Returns the bits, or -1 if there is no such number. */
+int scree_blend_points(const struct scree_resizing *resizing, bool columns, bool in_1024ths,
+                       int max_bits, uint32_t pitch, struct scree_blend_point *ret_points);
+
+/* v[i] = a[i] * weights[0] + b[i] * weights[1] for i < n, of u8 or of s8 (then v is s16).
+ * v u16[n], a, b u8[n]; v does not overlap them. Cannot fail. */
+void scree_blend_lines_u8(uint16_t *v, const uint8_t *a, const uint8_t *b, const uint16_t *weights,
+                          size_t n);
+void scree_blend_lines_i8(uint16_t *v, const uint8_t *a, const uint8_t *b, const uint16_t *weights,
+                          size_t n);
+
+/* out[i * c + k] = round((v[x[i].first + k] * x[i].weights[0] +
+ *                         v[x[i].second + k] * x[i].weights[1]) / 2^shift)
+ *
+ * out    u8[n][c]; halves are rounded up. Or s8, of s16 v: halves away from zero
+ * v      u16[], readable 32 elements beyond the last one that the points name
+ * x      [n] with offsets below 2^31; c >= 1
+ * shift  in [0, SCREE_BLEND_MAX_BITS_U8] or _I8, the bits of both dimensions
+ *
+ * Cannot fail. */
+typedef void scree_blend_fn(uint8_t *out, const uint16_t *v, const struct scree_blend_point *x,
+                            size_t n, size_t c, int shift);
+scree_blend_fn scree_blend_u8, scree_blend_i8;
+
 /* The same row with each element copied from the nearest pixel: elements of element_bytes. */
 void scree_resize_nearest(const struct scree_resizing *resizing, size_t element_bytes,
                           const void *in, void *out, size_t row);

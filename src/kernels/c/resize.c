@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/fixed.h"
+
 /* The two neighbours of an output index, and how far behind the first it lies. */
 struct between {
     size_t first, second;
@@ -121,6 +123,106 @@ static int64_t round_20(int64_t x)
 
 DEFINE_BILINEAR_INTEGER(scree_resize_bilinear_i8, int8_t)
 DEFINE_BILINEAR_INTEGER(scree_resize_bilinear_i16, int16_t)
+
+/* ---- by integers of 16 bits --------------------------------------------------------------------
+ */
+
+/* The distance in 128ths; -1 if it is not a whole number of them, or not from 0 to 128. Where both
+ * pixels are the same, any distance means that pixel. */
+static int distance_128(const struct scree_resizing *r, bool columns, bool in_1024ths,
+                        int32_t index, size_t *ret_first, size_t *ret_second)
+{
+    int32_t in = columns ? r->in_w : r->in_h, out = columns ? r->out_w : r->out_h;
+    float fraction;
+
+    if (in_1024ths) {
+        struct between_10 between = between_i32(r, index, in, out);
+
+        *ret_first = between.first;
+        *ret_second = between.second;
+        fraction = (float)between.fraction / 1024;
+    } else {
+        struct between between = between_f32(r, index, in, out);
+
+        *ret_first = between.first;
+        *ret_second = between.second;
+        fraction = between.fraction;
+    }
+    if (!(fraction >= -4 && fraction <= 4) || fraction * 128 != floorf(fraction * 128))
+        return -1;
+    if (*ret_first == *ret_second)
+        return 0;
+    return fraction >= 0 && fraction <= 1 ? (int)(fraction * 128) : -1;
+}
+
+int scree_blend_points(const struct scree_resizing *r, bool columns, bool in_1024ths, int max_bits,
+                       uint32_t pitch, struct scree_blend_point *ret_points)
+{
+    int32_t n = columns ? r->out_w : r->out_h;
+    unsigned all = 128;
+    int bits;
+
+    for (int32_t i = 0; i < n; i++) {
+        size_t first, second;
+        int distance = distance_128(r, columns, in_1024ths, i, &first, &second);
+
+        if (distance < 0)
+            return -1;
+        all |= (unsigned)distance;
+        ret_points[i] = (struct scree_blend_point){
+            (uint32_t)first * pitch, (uint32_t)second * pitch, {0, (uint16_t)distance}};
+    }
+    bits = 7 - __builtin_ctz(all);
+    if (bits > max_bits)
+        return -1;
+    for (int32_t i = 0; i < n; i++) {
+        uint16_t *weights = ret_points[i].weights;
+
+        weights[1] = (uint16_t)(weights[1] >> (7 - bits));
+        weights[0] = (uint16_t)((1 << bits) - weights[1]);
+    }
+    return bits;
+}
+
+#define DEFINE_BLEND_LINES(name, type)                                                           \
+    void name(uint16_t *restrict v, const uint8_t *a, const uint8_t *b, const uint16_t *weights, \
+              size_t n)                                                                          \
+    {                                                                                            \
+        const uint16_t w0 = weights[0], w1 = weights[1];                                         \
+                                                                                                 \
+        for (size_t i = 0; i < n; i++)                                                           \
+            v[i] = (uint16_t)((uint16_t)(type)a[i] * w0 + (uint16_t)(type)b[i] * w1);            \
+    }
+
+DEFINE_BLEND_LINES(scree_blend_lines_u8, uint8_t)
+DEFINE_BLEND_LINES(scree_blend_lines_i8, int8_t)
+
+void scree_blend_u8(uint8_t *out, const uint16_t *v, const struct scree_blend_point *x, size_t n,
+                    size_t c, int shift)
+{
+    const unsigned half = 1u << shift >> 1;
+
+    for (size_t i = 0; i < n; i++, x++)
+        for (size_t k = 0; k < c; k++)
+            *out++ = (uint8_t)((v[x->first + k] * x->weights[0] + v[x->second + k] * x->weights[1] +
+                                half) >>
+                               shift);
+}
+
+void scree_blend_i8(uint8_t *out, const uint16_t *v, const struct scree_blend_point *x, size_t n,
+                    size_t c, int shift)
+{
+    for (size_t i = 0; i < n; i++, x++)
+        for (size_t k = 0; k < c; k++) {
+            int32_t sum = (int16_t)v[x->first + k] * x->weights[0] +
+                          (int16_t)v[x->second + k] * x->weights[1];
+
+            *out++ = (uint8_t)scree_rounding_shift(sum, shift);
+        }
+}
+
+/* ---- nearest -----------------------------------------------------------------------------------
+ */
 
 static size_t nearest(const struct scree_resizing *r, int32_t index, int32_t in, int32_t out)
 {
