@@ -16,22 +16,24 @@
 
 #include "cpu/cpu.h"
 #include "kernels/binary.h"
+#include "kernels/gemm.h"
 #include "kernels/lut.h"
 #include "kernels/resize.h"
 
-/* One member a kernel. */
+/* One member a kernel: a function, or a description with functions in it. */
 struct scree_kernels {
     scree_row_fn *lut_8;                                               /* kernels/lut.h */
     scree_row_fn *add_u8, *add_i8, *sub_u8, *sub_i8, *mul_u8, *mul_i8; /* kernels/binary.h */
     scree_blend_fn *blend_u8, *blend_i8;                               /* kernels/resize.h */
+    const struct scree_gemm_kernel *gemm;                              /* kernels/gemm.h */
 };
 
 /* Fills the table for a machine with these enum scree_cpu_flag: a pure function. */
 void scree_kernels_init(struct scree_kernels *kernels, uint32_t cpu);
 
 /* The variants, each declared with its member's type. */
-#define KERNEL(member, cpu, function) \
-    extern __typeof__(*((struct scree_kernels *)0)->member) function;
+#define KERNEL(member, cpu, variant) \
+    extern __typeof__(*((struct scree_kernels *)0)->member) variant;
 #include "kernels/kernels.inc"
 #undef KERNEL
 

@@ -8,6 +8,7 @@ struct conv_params {
     struct scree_conv_shape shape;
     struct scree_conv_quant quant;
     struct scree_conv_hybrid hybrid;
+    struct scree_gemm *gemm; /* NULL: by kernels/conv.h */
     struct scree_matrix_scratch scratch;
     float min_f32, max_f32;
     bool is_hybrid, asymmetric;
@@ -126,6 +127,8 @@ int scree_conv2d_prepare(struct scree_call *call, struct scree_error *err)
         rc = scree_matrix_quantize(call, activation, params->shape.out_c, &params->quant, err);
     if (rc >= 0)
         rc = scree_matrix_set_multipliers(call, &params->quant, err);
+    if (rc >= 0)
+        rc = scree_matrix_pack(call, &params->shape, &params->quant, &params->gemm, err);
     return rc < 0 ? rc : scree_matrix_plan_scratch(call, 0, &params->scratch, err);
 }
 
@@ -171,7 +174,14 @@ static void conv_tile(void *arg, size_t tile, int thread)
 int scree_conv2d_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct conv_params *params = call->params;
-    struct conv_run run = {
+    struct conv_run run;
+
+    (void)err;
+    if (params->gemm) {
+        scree_matrix_run_packed(call, params->gemm);
+        return 0;
+    }
+    run = (struct conv_run){
         .call = call,
         .params = params,
         .in = call->inputs[0]->data,
@@ -180,8 +190,6 @@ int scree_conv2d_run(const struct scree_call *call, struct scree_error *err)
         .out = call->outputs[0]->data,
         .hybrid = params->hybrid,
     };
-
-    (void)err;
     if (params->is_hybrid)
         run.in = scree_matrix_quantize_input(call, &params->scratch, params->shape.n,
                                              params->asymmetric, &run.hybrid);

@@ -12,6 +12,7 @@ struct fc_params {
     struct scree_conv_shape shape;
     struct scree_conv_quant quant;
     struct scree_conv_hybrid hybrid;
+    struct scree_gemm *gemm; /* NULL: by kernels/conv.h */
     struct scree_matrix_scratch scratch;
     float min_f32, max_f32;
     bool is_hybrid;
@@ -171,6 +172,8 @@ static int prepare_kind(struct scree_call *call, struct fc_params *params, struc
         scree_activation_range_f32(activation, &params->min_f32, &params->max_f32);
     else
         rc = quantize(call, params, err);
+    if (rc >= 0 && !params->is_hybrid && params->shape.in_c > 0)
+        rc = scree_matrix_pack(call, &params->shape, &params->quant, &params->gemm, err);
     if (rc < 0)
         return rc;
     return scree_matrix_plan_scratch(call, params->is_hybrid ? params->shape.n : 0,
@@ -256,7 +259,14 @@ static void run_s16s16(const struct fc_run *run)
 int scree_fully_connected_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct fc_params *params = call->params;
-    struct fc_run run = {
+    struct fc_run run;
+
+    (void)err;
+    if (params->gemm) {
+        scree_matrix_run_packed(call, params->gemm);
+        return 0;
+    }
+    run = (struct fc_run){
         .call = call,
         .params = params,
         .in = call->inputs[0]->data,
@@ -265,8 +275,6 @@ int scree_fully_connected_run(const struct scree_call *call, struct scree_error 
         .out = call->outputs[0]->data,
         .hybrid = params->hybrid,
     };
-
-    (void)err;
     if (params->shape.in_c == 0) {
         /* nothing to add up; TFLite leaves out the bias too */
         memset(call->outputs[0]->data, 0, call->outputs[0]->bytes);

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "kernels/hybrid.h"
+#include "kernels/kernels.h"
 #include "ops/common.h"
 
 bool scree_matrix_is_hybrid(const struct scree_call *call)
@@ -218,4 +219,60 @@ const int8_t *scree_matrix_quantize_input(const struct scree_call *call,
     hybrid->input_scales = scales;
     hybrid->input_zps = zero_points;
     return quantized;
+}
+
+static bool is_constant(const struct scree_operand *operand)
+{
+    return operand->constant && operand->data;
+}
+
+static bool can_pack(const struct scree_call *call)
+{
+    enum scree_type type = call->inputs[0]->type;
+    const struct scree_operand *bias = scree_call_input(call, 2);
+
+    return call->once && (type == SCREE_TYPE_UINT8 || type == SCREE_TYPE_INT8) &&
+           call->inputs[1]->type == type && call->outputs[0]->type == type &&
+           is_constant(call->inputs[1]) && (!bias || is_constant(bias));
+}
+
+int scree_matrix_pack(struct scree_call *call, const struct scree_conv_shape *shape,
+                      const struct scree_conv_quant *quant, struct scree_gemm **ret_gemm,
+                      struct scree_error *err)
+{
+    int rc;
+
+    *ret_gemm = NULL;
+    if (!can_pack(call))
+        return 0;
+    rc = scree_gemm_new(call->arena, call->kernels->gemm, shape, quant,
+                        call->inputs[0]->type == SCREE_TYPE_UINT8, call->inputs[1]->data,
+                        scree_matrix_bias(call), ret_gemm);
+    if (rc < 0)
+        return scree_fail_memory(err, call->inputs[1]->bytes);
+    if (*ret_gemm)
+        call->thread_scratch_bytes = (*ret_gemm)->scratch_bytes;
+    return 0;
+}
+
+/* What the threads of a run share. */
+struct packed_run {
+    const struct scree_call *call;
+    const struct scree_gemm *gemm;
+};
+
+static void run_tile(void *arg, size_t tile, int thread)
+{
+    const struct packed_run *run = arg;
+    const struct scree_call *call = run->call;
+
+    scree_gemm_run(run->gemm, call->inputs[0]->data, call->outputs[0]->data, tile,
+                   scree_call_thread_scratch(call, thread));
+}
+
+void scree_matrix_run_packed(const struct scree_call *call, const struct scree_gemm *gemm)
+{
+    struct packed_run run = {call, gemm};
+
+    scree_pool_run(call->pool, gemm->n_tiles, run_tile, &run);
 }

@@ -7,8 +7,20 @@
 #ifndef SCREE_OPS_MATRIX_H
 #define SCREE_OPS_MATRIX_H
 
-#include "kernels/conv.h"
+#include "kernels/gemm.h"
 #include "plan/op.h"
+
+/* Packs the weights of an 8-bit call for kernels/gemm.h, once for many runs, after
+ * scree_matrix_quantize and the multipliers or factors; sets the scratch of its threads. *ret_gemm
+ * is NULL where kernels/conv.h computes the call: another type, weights or a bias that are not
+ * constant, a call that is prepared for each run, a layer that scree_gemm_new() declines.
+ * Errors: ENOMEM. */
+int scree_matrix_pack(struct scree_call *call, const struct scree_conv_shape *shape,
+                      const struct scree_conv_quant *quant, struct scree_gemm **ret_gemm,
+                      struct scree_error *err);
+
+/* Runs a packed call on in and output 0, by the threads of its pool. */
+void scree_matrix_run_packed(const struct scree_call *call, const struct scree_gemm *gemm);
 
 /* Where a run keeps what in call->scratch: offsets in bytes. */
 struct scree_matrix_scratch {

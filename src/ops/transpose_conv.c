@@ -8,6 +8,7 @@ struct transpose_conv_params {
     struct scree_conv_shape shape;
     struct scree_conv_quant quant;
     struct scree_conv_hybrid hybrid;
+    struct scree_gemm *gemm; /* NULL: by kernels/conv.h */
     struct scree_matrix_scratch scratch;
     float min_f32, max_f32;
     bool is_hybrid;
@@ -137,7 +138,10 @@ static int prepare_kind(struct scree_call *view, struct transpose_conv_params *p
     if (view->inputs[0]->type == SCREE_TYPE_FLOAT32)
         return 0;
     rc = scree_matrix_quantize(view, activation, out_c, &params->quant, err);
-    return rc < 0 ? rc : scree_matrix_set_multipliers(view, &params->quant, err);
+    if (rc >= 0)
+        rc = scree_matrix_set_multipliers(view, &params->quant, err);
+    return rc < 0 ? rc
+                  : scree_matrix_pack(view, &params->shape, &params->quant, &params->gemm, err);
 }
 
 int scree_transpose_conv_prepare(struct scree_call *call, struct scree_error *err)
@@ -163,6 +167,7 @@ int scree_transpose_conv_prepare(struct scree_call *call, struct scree_error *er
         rc = scree_matrix_plan_scratch(&view, params->is_hybrid ? params->shape.n : 0,
                                        &params->scratch, err);
     call->scratch_bytes = view.scratch_bytes;
+    call->thread_scratch_bytes = view.thread_scratch_bytes;
     return rc;
 }
 
@@ -203,7 +208,14 @@ int scree_transpose_conv_run(const struct scree_call *call, struct scree_error *
     const struct transpose_conv_params *params = call->params;
     struct scree_operand *inputs[3];
     const struct scree_call view = reorder(call, inputs);
-    struct transpose_conv_run run = {
+    struct transpose_conv_run run;
+
+    (void)err;
+    if (params->gemm) {
+        scree_matrix_run_packed(&view, params->gemm);
+        return 0;
+    }
+    run = (struct transpose_conv_run){
         .call = call,
         .params = params,
         .in = view.inputs[0]->data,
@@ -212,8 +224,6 @@ int scree_transpose_conv_run(const struct scree_call *call, struct scree_error *
         .out = call->outputs[0]->data,
         .hybrid = params->hybrid,
     };
-
-    (void)err;
     if (params->is_hybrid)
         run.in = scree_matrix_quantize_input(&view, &params->scratch, params->shape.n, true,
                                              &run.hybrid);

@@ -195,25 +195,25 @@ struct options {
 };
 
 /* Checks one row; returns 1 if it failed. */
-#define KERNEL(member, flags, function)                                                  \
-    static int row_##function(const struct options *options, int *n_skipped)             \
-    {                                                                                    \
-        struct check check = {#member, #function, options->seed, options->bench, 0, 0};  \
-        struct scree_kernels definitions;                                                \
-                                                                                         \
-        if ((flags) == 0 || (options->only && strcmp(options->only, #member) != 0))      \
-            return 0;                                                                    \
-        if ((options->cpu & (uint32_t)(flags)) != (uint32_t)(flags)) {                   \
-            printf("%s: skipped, this processor lacks it\n", #function);                 \
-            ++*n_skipped;                                                                \
-            return 0;                                                                    \
-        }                                                                                \
-        scree_kernels_init(&definitions, 0);                                             \
-        check_##member(&check, definitions.member, function);                            \
-        check_free_all();                                                                \
-        printf("%s: %s, %d comparisons\n", #function, check.n_failed ? "DIFFERS" : "ok", \
-               check.n_compared);                                                        \
-        return check.n_failed > 0 || check.n_compared == 0;                              \
+#define KERNEL(member, flags, symbol)                                                  \
+    static int row_##symbol(const struct options *options, int *n_skipped)             \
+    {                                                                                  \
+        struct check check = {#member, #symbol, options->seed, options->bench, 0, 0};  \
+        struct scree_kernels definitions;                                              \
+                                                                                       \
+        if ((flags) == 0 || (options->only && strcmp(options->only, #member) != 0))    \
+            return 0;                                                                  \
+        if ((options->cpu & (uint32_t)(flags)) != (uint32_t)(flags)) {                 \
+            printf("%s: skipped, this processor lacks it\n", #symbol);                 \
+            ++*n_skipped;                                                              \
+            return 0;                                                                  \
+        }                                                                              \
+        scree_kernels_init(&definitions, 0);                                           \
+        check_##member(&check, definitions.member, &symbol);                           \
+        check_free_all();                                                              \
+        printf("%s: %s, %d comparisons\n", #symbol, check.n_failed ? "DIFFERS" : "ok", \
+               check.n_compared);                                                      \
+        return check.n_failed > 0 || check.n_compared == 0;                            \
     }
 #include "kernels/kernels.inc"
 #undef KERNEL
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
         return 2;
     printf("seed %llu, processor %s\n", (unsigned long long)options.seed,
            scree_cpu_name(options.cpu));
-#define KERNEL(member, cpu, function) n_failed += row_##function(&options, &n_skipped);
+#define KERNEL(member, cpu, symbol) n_failed += row_##symbol(&options, &n_skipped);
 #include "kernels/kernels.inc"
 #undef KERNEL
     printf("%d kernels differ, %d skipped\n", n_failed, n_skipped);

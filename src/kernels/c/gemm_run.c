@@ -1,0 +1,234 @@
+/* A tile of a product: rows are placed, block by block, and met with their panels. */
+#include "kernels/gemm.h"
+
+#include <string.h>
+
+/* What a tile works with. */
+struct work {
+    const struct scree_gemm *gemm;
+    const struct scree_gemm_part *part;
+    const uint8_t *in;
+    uint8_t *out;
+    const uint8_t **a; /* [n_segments][mr] */
+    uint8_t **to;      /* [mr] */
+    uint8_t *gathered; /* [mr][depth] */
+    size_t padded;     /* a segment rounded up to kr */
+};
+
+/* A row: a pixel of the output, and where its first tap lies in the input. */
+struct row {
+    int32_t n, oy, ox;
+    int64_t y, x;
+};
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* ---- rows --------------------------------------------------------------------------------------
+ */
+
+static void place_row(const struct scree_gemm_part *part, struct row *row)
+{
+    row->y = part->in_y + (int64_t)row->oy * part->stride_h;
+    row->x = part->in_x + (int64_t)row->ox * part->stride_w;
+}
+
+static struct row find_row(const struct scree_gemm_part *part, size_t m)
+{
+    size_t w = (size_t)part->out_w, h = (size_t)part->out_h;
+    struct row row = {
+        .n = (int32_t)(m / w / h), .oy = (int32_t)(m / w % h), .ox = (int32_t)(m % w)};
+
+    place_row(part, &row);
+    return row;
+}
+
+static void next_row(const struct scree_gemm_part *part, struct row *row)
+{
+    if (++row->ox == part->out_w) {
+        row->ox = 0;
+        if (++row->oy == part->out_h) {
+            row->oy = 0;
+            row->n++;
+        }
+    }
+    place_row(part, row);
+}
+
+/* The output of channel c of the part in a row. */
+static uint8_t *find_output(const struct work *work, const struct row *row, size_t c)
+{
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    const struct scree_gemm_part *part = work->part;
+    size_t y = (size_t)part->out_y + (size_t)row->oy * (size_t)part->out_step_h;
+    size_t x = (size_t)part->out_x + (size_t)row->ox * (size_t)part->out_step_w;
+    size_t pixel = ((size_t)row->n * (size_t)s->out_h + y) * (size_t)s->out_w + x;
+
+    return work->out + pixel * (size_t)s->out_c + (size_t)part->out_channel + c;
+}
+
+/* ---- segments ----------------------------------------------------------------------------------
+ */
+
+/* The input of the part under pixel (y, x), which may be outside of a row but not of the columns;
+ * to be read from there only where it is inside. */
+static const uint8_t *find_input(const struct work *work, const struct row *row, int64_t y,
+                                 int64_t x)
+{
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    int64_t pixel = ((int64_t)row->n * s->in_h + y) * s->in_w + x;
+
+    return work->in + pixel * s->in_c + work->part->in_channel;
+}
+
+/* Copies `taps` pixels from (y, x) on to `to`, zero points where they are outside. */
+static void gather(const struct work *work, const struct row *row, int64_t y, int64_t x,
+                   int64_t taps, uint8_t *to)
+{
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    size_t channels = (size_t)s->filter_c;
+    int64_t begin = x < 0 ? -x : 0, end = s->in_w - x < taps ? s->in_w - x : taps;
+
+    if (y < 0 || y >= s->in_h || begin >= end) {
+        memset(to, work->gemm->outside[0], (size_t)taps * channels);
+        return;
+    }
+    memset(to, work->gemm->outside[0], (size_t)begin * channels);
+    memcpy(to + (size_t)begin * channels, find_input(work, row, y, x + begin),
+           (size_t)(end - begin) * channels);
+    memset(to + (size_t)end * channels, work->gemm->outside[0], (size_t)(taps - end) * channels);
+}
+
+/* Segment s of a row, of `taps` pixels from (y, x) on: where it lies in the input, or a copy. */
+static const uint8_t *find_segment(const struct work *work, const struct row *row, int64_t y,
+                                   int64_t x, int64_t taps, uint8_t *copy)
+{
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    const uint8_t *end = work->in + work->gemm->in_bytes, *from;
+
+    if (y < 0 || y >= s->in_h || x >= s->in_w || x + taps <= 0)
+        return work->gemm->outside;
+    if (x >= 0 && x + taps <= s->in_w) {
+        from = find_input(work, row, y, x);
+        if ((size_t)(end - from) >= work->padded)
+            return from;
+    }
+    gather(work, row, y, x, taps, copy);
+    return copy;
+}
+
+/* Places row r of the block. */
+static void place_segments(const struct work *work, const struct row *row, size_t r)
+{
+    const struct scree_gemm_part *part = work->part;
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    size_t mr = (size_t)work->gemm->kernel->mr;
+    uint8_t *copy = work->gathered + r * part->depth;
+    const uint8_t **a = work->a + r;
+    int64_t taps = part->segments_w == 1 ? part->taps_w : 1;
+
+    for (int32_t ty = 0; ty < part->taps_h; ty++)
+        for (int32_t tx = 0; tx < part->segments_w; tx++) {
+            int64_t y = row->y + (int64_t)ty * s->dilation_h;
+            int64_t x = row->x + (int64_t)tx * s->dilation_w;
+
+            *a = find_segment(work, row, y, x, taps, copy);
+            a += mr;
+            copy += work->padded;
+        }
+}
+
+/* Gathers row r of the block whole. */
+static void gather_row(const struct work *work, const struct row *row, size_t r)
+{
+    const struct scree_gemm_part *part = work->part;
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    uint8_t *copy = work->gathered + r * part->depth;
+    int64_t taps = part->segments_w == 1 ? part->taps_w : 1;
+
+    work->a[r] = copy;
+    for (int32_t ty = 0; ty < part->taps_h; ty++)
+        for (int32_t tx = 0; tx < part->segments_w; tx++) {
+            gather(work, row, row->y + (int64_t)ty * s->dilation_h,
+                   row->x + (int64_t)tx * s->dilation_w, taps, copy);
+            copy += (size_t)taps * (size_t)s->filter_c;
+        }
+}
+
+static void place_block(const struct work *work, size_t m, size_t n_rows, size_t c)
+{
+    struct row row = find_row(work->part, m);
+
+    for (size_t r = 0; r < n_rows; r++) {
+        work->to[r] = find_output(work, &row, c);
+        if (work->part->gathered)
+            gather_row(work, &row, r);
+        else
+            place_segments(work, &row, r);
+        next_row(work->part, &row);
+    }
+}
+
+/* ---- tiles -------------------------------------------------------------------------------------
+ */
+
+static const struct scree_gemm_part *find_part(const struct scree_gemm *gemm, size_t tile)
+{
+    size_t i = gemm->n_parts - 1;
+
+    while (gemm->parts[i].first_tile > tile)
+        i--;
+    return &gemm->parts[i];
+}
+
+void scree_gemm_run(const struct scree_gemm *gemm, const void *in, void *out, size_t tile,
+                    void *scratch)
+{
+    const struct scree_gemm_part *part = find_part(gemm, tile);
+    size_t mr = (size_t)gemm->kernel->mr, nr = (size_t)gemm->kernel->nr;
+    size_t n_channels = (size_t)gemm->part_channels, index = tile - part->first_tile;
+    size_t per_row = (n_channels + part->channels_per_tile - 1) / part->channels_per_tile;
+    size_t c = index % per_row * part->channels_per_tile;
+    size_t m = index / per_row * part->rows_per_tile;
+    size_t n_rows = smaller(part->rows_per_tile, part->n_rows - m), n_blocks;
+    size_t lists = round_up(mr * (1 + (size_t)part->n_segments) * sizeof(void *), 64);
+    uint8_t *bytes = scratch;
+    struct work work = {
+        .gemm = gemm,
+        .part = part,
+        .in = in,
+        .out = out,
+        .to = scratch,
+        .a = (const uint8_t **)scratch + mr,
+        .gathered = bytes + lists,
+        .padded = round_up((size_t)part->segment_bytes, (size_t)gemm->kernel->kr),
+    };
+    struct scree_gemm_block block = {
+        .layer = &gemm->layer,
+        .a = work.a,
+        .out = work.to,
+        .n_segments = part->n_segments,
+        .segment_bytes = part->segment_bytes,
+        .n_channels = (int32_t)smaller(part->channels_per_tile, n_channels - c),
+        .panels = part->panels + c / nr * part->panel_bytes,
+        .panel_bytes = part->panel_bytes,
+        .depth = part->depth,
+        .scratch = bytes + lists + round_up(mr * part->depth, 64),
+    };
+
+    n_blocks = (n_rows + mr - 1) / mr;
+    for (size_t b = 0; b < n_blocks; b++) {
+        size_t begin = n_rows * b / n_blocks, end = n_rows * (b + 1) / n_blocks;
+
+        block.n_rows = (int32_t)(end - begin);
+        place_block(&work, m + begin, end - begin, c);
+        gemm->kernel->run(&block);
+    }
+}
