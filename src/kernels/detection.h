@@ -17,12 +17,16 @@ struct scree_centered {
     float y, x, h, w;
 };
 
-/* The box that `encoded` stands for: centre = encoded / scale * anchor's size + anchor's centre,
- * size = exp(encoded / scale) * anchor's size; in double, rounded to float where TFLite's
- * detection_postprocess.cc rounds. Cannot fail. */
-struct scree_box scree_box_decode(const struct scree_centered *encoded,
-                                  const struct scree_centered *anchor,
-                                  const struct scree_centered *scale);
+/* The box that an encoded one stands for: centre = encoded / scale * anchor's size + anchor's
+ * centre, size = exp(encoded / scale) * anchor's size; in double, rounded to float where TFLite's
+ * detection_postprocess.cc rounds. First what does not depend on the anchor (of 8 bits it comes
+ * from a table): encoded / scale of a centre, half of exp(encoded / scale) of a size. Cannot fail.
+ */
+double scree_box_decode_centre(float encoded, float scale);
+double scree_box_decode_size(float encoded, float scale);
+
+/* decoded f64[4]: y, x, h, w. */
+struct scree_box scree_box_decode(const double *decoded, const struct scree_centered *anchor);
 
 /* The intersection's area by the union's; 0 if a box has no area. Cannot fail. */
 float scree_box_overlap(const struct scree_box *a, const struct scree_box *b);

@@ -29,6 +29,7 @@ struct detection_params {
     float score_threshold, overlap_threshold;
     bool regular;
     struct scree_centered scale;
+    double decoded[4][256]; /* y, x, h and w of each value of an uint8 encoding */
 };
 
 /* A detection: box * columns of the scores + column. */
@@ -41,7 +42,7 @@ struct hit {
 struct work {
     struct hit *hits;        /* [most + most_per_class], those possible */
     struct scree_box *boxes; /* [n] */
-    float *scores;           /* [n][columns], of quantized ones */
+    float *scores;           /* [columns], those of a box */
     float *column;           /* [n] */
     int32_t *order;          /* [n], or [n_classes] */
     int32_t *selected;       /* [n] */
@@ -82,7 +83,7 @@ static struct places lay_out(const struct detection_params *params, const struct
     struct places p = {.boxes = n_hits * sizeof(struct hit)};
 
     p.scores = p.boxes + n * sizeof(struct scree_box);
-    p.column = p.scores + n * sizes->columns * sizeof(float);
+    p.column = p.scores + sizes->columns * sizeof(float);
     p.order = p.column + n * sizeof(float);
     p.selected = p.order + (n > n_classes ? n : n_classes) * sizeof(int32_t);
     p.end = p.selected + n * sizeof(int32_t);
@@ -170,32 +171,6 @@ static int check_inputs(const struct scree_call *call, const struct detection_pa
     return rc;
 }
 
-int scree_detection_prepare(struct scree_call *call, struct scree_error *err)
-{
-    struct detection_params *params = scree_call_params(call, sizeof *params);
-    struct scree_shape boxes = {3, {1, 0, 4}}, list = {2, {1, 0}}, count = {1, {1}};
-    struct sizes sizes;
-    int64_t n;
-    int rc;
-
-    if (!params)
-        return scree_fail_memory(err, sizeof *params);
-    if ((rc = read_options(call->node, params, err)) < 0 ||
-        (rc = check_inputs(call, params, err)) < 0)
-        return rc;
-    n = (int64_t)params->most * params->classes_per_box;
-    if (n > INT32_MAX)
-        return scree_fail(err, E2BIG, "%lld detections", (long long)n);
-    boxes.dims[1] = list.dims[1] = (int32_t)n;
-    sizes = sizes_of(call, params);
-    call->scratch_bytes = lay_out(params, &sizes).end;
-    if ((rc = scree_call_set_shape(call, OUT_BOXES, &boxes, err)) < 0 ||
-        (rc = scree_call_set_shape(call, OUT_CLASSES, &list, err)) < 0 ||
-        (rc = scree_call_set_shape(call, OUT_SCORES, &list, err)) < 0)
-        return rc;
-    return scree_call_set_shape(call, OUT_COUNT, &count, err);
-}
-
 /* ---- decoding ------------------------------------------------------------------------------ */
 
 static float dequantize(uint8_t x, const struct scree_quant *quant)
@@ -203,46 +178,90 @@ static float dequantize(uint8_t x, const struct scree_quant *quant)
     return ((float)x - (float)quant->zero_point[0]) * quant->scale[0];
 }
 
-static struct scree_centered read_box(const struct scree_operand *operand, size_t at)
+/* Element `at` of an uint8 or float operand. */
+static float float_at(const struct scree_operand *operand, size_t at)
 {
-    const uint8_t *q = operand->data;
-    const float *f = operand->data;
+    if (operand->type == SCREE_TYPE_UINT8)
+        return dequantize(((const uint8_t *)operand->data)[at], operand->quant);
+    return ((const float *)operand->data)[at];
+}
 
-    if (operand->type == SCREE_TYPE_FLOAT32)
-        return (struct scree_centered){f[at], f[at + 1], f[at + 2], f[at + 3]};
-    return (struct scree_centered){
-        dequantize(q[at], operand->quant), dequantize(q[at + 1], operand->quant),
-        dequantize(q[at + 2], operand->quant), dequantize(q[at + 3], operand->quant)};
+static double decode_part(const struct detection_params *params, int part, float encoded)
+{
+    const float scale[] = {params->scale.y, params->scale.x, params->scale.h, params->scale.w};
+
+    return part < 2 ? scree_box_decode_centre(encoded, scale[part])
+                    : scree_box_decode_size(encoded, scale[part]);
+}
+
+/* Boxes of 8 bits have few values, of which the exponentials are taken once. */
+static void fill_decoded(const struct scree_call *call, struct detection_params *params)
+{
+    const struct scree_operand *encodings = call->inputs[ENCODINGS];
+
+    for (int part = 0; part < 4 && encodings->type == SCREE_TYPE_UINT8; part++)
+        for (int q = 0; q < 256; q++)
+            params->decoded[part][q] =
+                decode_part(params, part, dequantize((uint8_t)q, encodings->quant));
+}
+
+static void read_encoding(const struct scree_call *call, size_t at, double *ret_decoded)
+{
+    const struct detection_params *params = call->params;
+    const struct scree_operand *operand = call->inputs[ENCODINGS];
+
+    for (int part = 0; part < 4; part++, at++)
+        ret_decoded[part] = operand->type == SCREE_TYPE_UINT8
+                                ? params->decoded[part][((const uint8_t *)operand->data)[at]]
+                                : decode_part(params, part, ((const float *)operand->data)[at]);
+}
+
+static struct scree_centered read_anchor(const struct scree_operand *operand, size_t at)
+{
+    return (struct scree_centered){float_at(operand, at), float_at(operand, at + 1),
+                                   float_at(operand, at + 2), float_at(operand, at + 3)};
 }
 
 static int decode_boxes(const struct scree_call *call, const struct sizes *sizes,
                         struct scree_box *boxes, struct scree_error *err)
 {
-    const struct detection_params *params = call->params;
     size_t pitch = (size_t)call->inputs[ENCODINGS]->shape.dims[2];
 
     for (size_t i = 0; i < sizes->n; i++) {
-        struct scree_centered encoded = read_box(call->inputs[ENCODINGS], i * pitch);
-        struct scree_centered anchor = read_box(call->inputs[ANCHORS], i * 4);
+        struct scree_centered anchor = read_anchor(call->inputs[ANCHORS], i * 4);
+        double decoded[4];
 
-        boxes[i] = scree_box_decode(&encoded, &anchor, &params->scale);
+        read_encoding(call, i * pitch, decoded);
+        boxes[i] = scree_box_decode(decoded, &anchor);
         if (boxes[i].y_min > boxes[i].y_max || boxes[i].x_min > boxes[i].x_max)
             return scree_fail(err, EBADMSG, "anchor %zu has a negative size", i);
     }
     return 0;
 }
 
-/* The scores as floats: the input itself, or dequantized. */
-static const float *float_scores(const struct scree_call *call, float *scratch)
+/* The n scores from `at` on: of floats where they are, else in `room`. */
+static const float *read_scores(const struct scree_operand *scores, size_t at, size_t n,
+                                float *room)
 {
-    const struct scree_operand *scores = call->inputs[SCORES];
-    const uint8_t *q = scores->data;
+    if (scores->type == SCREE_TYPE_FLOAT32)
+        return (const float *)scores->data + at;
+    for (size_t i = 0; i < n; i++)
+        room[i] = float_at(scores, at + i);
+    return room;
+}
+
+/* The best of n >= 1 scores from `at` on; the order of quantized ones is that of real ones. */
+static float best_score(const struct scree_operand *scores, size_t at, size_t n)
+{
+    const uint8_t *q = (const uint8_t *)scores->data + at;
+    const float *f = (const float *)scores->data + at;
+    uint8_t best = 0;
 
     if (scores->type == SCREE_TYPE_FLOAT32)
-        return scores->data;
-    for (size_t i = 0; i < scores->n_elements; i++)
-        scratch[i] = dequantize(q[i], scores->quant);
-    return scratch;
+        return f[scree_arg_f32(f, n, 1, true)];
+    for (size_t i = 0; i < n; i++)
+        best = q[i] > best ? q[i] : best;
+    return dequantize(best, scores->quant);
 }
 
 /* ---- the two ways -------------------------------------------------------------------------- */
@@ -276,7 +295,7 @@ static size_t merge_hits(struct hit *hits, size_t n, size_t most, const struct w
 }
 
 static size_t detect_regular(const struct scree_call *call, const struct sizes *sizes,
-                             const struct work *work, const float *scores)
+                             const struct work *work)
 {
     const struct detection_params *params = call->params;
     size_t most = max_hits(params, sizes), n_hits = 0;
@@ -285,7 +304,7 @@ static size_t detect_regular(const struct scree_call *call, const struct sizes *
         size_t n_selected;
 
         for (size_t i = 0; i < sizes->n; i++)
-            work->column[i] = scores[i * sizes->columns + column];
+            work->column[i] = float_at(call->inputs[SCORES], i * sizes->columns + column);
         n_selected = scree_box_suppress(
             work->boxes, work->column, sizes->n, params->score_threshold, params->overlap_threshold,
             (size_t)params->most_per_class, work->order, work->selected);
@@ -323,24 +342,22 @@ static void best_classes(const float *scores, size_t n, size_t k, int32_t *ret_c
 }
 
 static size_t detect_fast(const struct scree_call *call, const struct sizes *sizes,
-                          const struct work *work, const float *scores)
+                          const struct work *work)
 {
     const struct detection_params *params = call->params;
+    const struct scree_operand *scores = call->inputs[SCORES];
     size_t n_classes = (size_t)params->n_classes, pitch = (size_t)params->classes_per_box;
     size_t k = at_most(params->classes_per_box, n_classes), n_selected;
 
-    scores += sizes->background;
-    for (size_t i = 0; i < sizes->n; i++) {
-        const float *row = scores + i * sizes->columns;
-
-        work->column[i] = row[scree_arg_f32(row, n_classes, 1, true)];
-    }
+    for (size_t i = 0; i < sizes->n; i++)
+        work->column[i] = best_score(scores, i * sizes->columns + sizes->background, n_classes);
     n_selected = scree_box_suppress(work->boxes, work->column, sizes->n, params->score_threshold,
                                     params->overlap_threshold, (size_t)params->most, work->order,
                                     work->selected);
     for (size_t i = 0; i < n_selected; i++) {
         size_t box = (size_t)work->selected[i];
-        const float *row = scores + box * sizes->columns;
+        const float *row =
+            read_scores(scores, box * sizes->columns + sizes->background, n_classes, work->scores);
 
         best_classes(row, n_classes, k, work->order);
         for (size_t c = 0; c < k; c++)
@@ -350,12 +367,40 @@ static size_t detect_fast(const struct scree_call *call, const struct sizes *siz
     return n_selected;
 }
 
+/* ---- the operator --------------------------------------------------------------------------- */
+
+int scree_detection_prepare(struct scree_call *call, struct scree_error *err)
+{
+    struct detection_params *params = scree_call_params(call, sizeof *params);
+    struct scree_shape boxes = {3, {1, 0, 4}}, list = {2, {1, 0}}, count = {1, {1}};
+    struct sizes sizes;
+    int64_t n;
+    int rc;
+
+    if (!params)
+        return scree_fail_memory(err, sizeof *params);
+    if ((rc = read_options(call->node, params, err)) < 0 ||
+        (rc = check_inputs(call, params, err)) < 0)
+        return rc;
+    fill_decoded(call, params);
+    n = (int64_t)params->most * params->classes_per_box;
+    if (n > INT32_MAX)
+        return scree_fail(err, E2BIG, "%lld detections", (long long)n);
+    boxes.dims[1] = list.dims[1] = (int32_t)n;
+    sizes = sizes_of(call, params);
+    call->scratch_bytes = lay_out(params, &sizes).end;
+    if ((rc = scree_call_set_shape(call, OUT_BOXES, &boxes, err)) < 0 ||
+        (rc = scree_call_set_shape(call, OUT_CLASSES, &list, err)) < 0 ||
+        (rc = scree_call_set_shape(call, OUT_SCORES, &list, err)) < 0)
+        return rc;
+    return scree_call_set_shape(call, OUT_COUNT, &count, err);
+}
+
 int scree_detection_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct detection_params *params = call->params;
     struct sizes sizes = sizes_of(call, params);
     struct work work = divide(params, &sizes, call->scratch);
-    const float *scores;
     size_t n;
     int rc;
 
@@ -363,11 +408,10 @@ int scree_detection_run(const struct scree_call *call, struct scree_error *err)
         return rc;
     for (uint32_t i = 0; i < call->n_outputs; i++)
         memset(call->outputs[i]->data, 0, call->outputs[i]->bytes);
-    scores = float_scores(call, work.scores);
     if (params->regular)
-        n = detect_regular(call, &sizes, &work, scores);
+        n = detect_regular(call, &sizes, &work);
     else
-        n = detect_fast(call, &sizes, &work, scores);
+        n = detect_fast(call, &sizes, &work);
     *(float *)call->outputs[OUT_COUNT]->data = (float)n;
     return 0;
 }

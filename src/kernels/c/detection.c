@@ -4,16 +4,22 @@
 
 #include "kernels/heap.h"
 
-struct scree_box scree_box_decode(const struct scree_centered *encoded,
-                                  const struct scree_centered *anchor,
-                                  const struct scree_centered *scale)
+double scree_box_decode_centre(float encoded, float scale)
 {
-    float y =
-        (float)((double)encoded->y / (double)scale->y * (double)anchor->h + (double)anchor->y);
-    float x =
-        (float)((double)encoded->x / (double)scale->x * (double)anchor->w + (double)anchor->x);
-    float h = (float)(0.5 * exp((double)encoded->h / (double)scale->h) * (double)anchor->h);
-    float w = (float)(0.5 * exp((double)encoded->w / (double)scale->w) * (double)anchor->w);
+    return (double)encoded / (double)scale;
+}
+
+double scree_box_decode_size(float encoded, float scale)
+{
+    return 0.5 * exp((double)encoded / (double)scale);
+}
+
+struct scree_box scree_box_decode(const double *decoded, const struct scree_centered *anchor)
+{
+    float y = (float)(decoded[0] * (double)anchor->h + (double)anchor->y);
+    float x = (float)(decoded[1] * (double)anchor->w + (double)anchor->x);
+    float h = (float)(decoded[2] * (double)anchor->h);
+    float w = (float)(decoded[3] * (double)anchor->w);
 
     return (struct scree_box){y - h, x - w, y + h, x + w};
 }
@@ -41,32 +47,45 @@ float scree_box_overlap(const struct scree_box *a, const struct scree_box *b)
     return both / (area_a + area_b - both);
 }
 
-static bool better_score(const void *context, int32_t a, int32_t b)
+/* The queue's order: the item that comes last, on top of the heap, has the highest score, and of
+ * those the smallest index. */
+static bool worse_score(const void *context, int32_t a, int32_t b)
 {
     const float *scores = context;
 
-    return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
+    return scores[a] < scores[b] || (scores[a] == scores[b] && a > b);
 }
 
+static bool overlaps_one(const struct scree_box *boxes, const int32_t *selected, size_t n_selected,
+                         int32_t candidate, float overlap_threshold)
+{
+    for (size_t i = 0; i < n_selected; i++)
+        if (scree_box_overlap(&boxes[selected[i]], &boxes[candidate]) > overlap_threshold)
+            return true;
+    return false;
+}
+
+/* A heap, because most models have far more candidates than are looked at until enough are
+ * selected. */
 size_t scree_box_suppress(const struct scree_box *boxes, const float *scores, size_t n,
                           float score_threshold, float overlap_threshold, size_t most,
                           int32_t *scratch, int32_t *selected)
 {
-    struct scree_order order = {better_score, scores};
-    size_t n_kept = 0, n_selected = 0;
+    struct scree_order order = {worse_score, scores};
+    size_t n_heap = 0, n_selected = 0;
 
-    for (size_t i = 0; i < n; i++)
-        if (scores[i] >= score_threshold)
-            scratch[n_kept++] = (int32_t)i;
-    scree_sort_first(&order, scratch, n_kept, n_kept);
-    for (size_t i = 0; i < n_kept && n_selected < most; i++) {
-        if (scratch[i] < 0)
+    for (size_t i = 0; i < n; i++) {
+        if (!(scores[i] >= score_threshold))
             continue;
-        selected[n_selected++] = scratch[i];
-        for (size_t j = i + 1; j < n_kept; j++)
-            if (scratch[j] >= 0 &&
-                scree_box_overlap(&boxes[scratch[i]], &boxes[scratch[j]]) > overlap_threshold)
-                scratch[j] = -1;
+        scratch[n_heap++] = (int32_t)i;
+        scree_heap_push(&order, scratch, n_heap);
+    }
+    while (n_heap > 0 && n_selected < most) {
+        int32_t candidate = scratch[0];
+
+        scree_heap_pop(&order, scratch, n_heap--);
+        if (!overlaps_one(boxes, selected, n_selected, candidate, overlap_threshold))
+            selected[n_selected++] = candidate;
     }
     return n_selected;
 }
