@@ -40,4 +40,32 @@ void scree_depthwise_f32(const struct scree_conv_shape *shape, float min, float 
                          const float *in, const float *filter, const float *bias, float *out,
                          size_t row);
 
+/* How a machine computes depthwise convolutions of bytes many times with the same weights, which it
+ * packs once in an order of its own:
+ *
+ *     bytes = kernel->packed_bytes(&shape);
+ *     if (bytes > 0 && kernel->pack(packed, &shape, &quant, is_signed, filter, bias))
+ *         for (t = 0; t < kernel->n_tiles(packed); t++)
+ *             kernel->run(packed, in, out, t);
+ *
+ * The results are those of scree_depthwise_u8(), or _s8() if is_signed; what a kernel does not do
+ * is left to these. */
+struct scree_depthwise_kernel {
+    /* The size of `packed`; 0 if this kernel has nothing for the shape. */
+    size_t (*packed_bytes)(const struct scree_conv_shape *shape);
+
+    /* Fills in packed_bytes(shape) bytes, aligned to 64. False if the numbers are beyond what the
+     * kernel is proven for. quant->factors is NULL. What the arguments point to is read now only,
+     * but by the definition, which keeps the pointers. */
+    bool (*pack)(void *packed, const struct scree_conv_shape *shape,
+                 const struct scree_conv_quant *quant, bool is_signed, const void *filter,
+                 const int32_t *bias);
+
+    /* The number of tiles, which may be computed at once; 0 if the output is empty. */
+    size_t (*n_tiles)(const void *packed);
+
+    /* Computes a tile: in [n][in_h][in_w][in_c], out [n][out_h][out_w][out_c] of the type. */
+    void (*run)(const void *packed, const void *in, void *out, size_t tile);
+};
+
 #endif

@@ -16,12 +16,14 @@
 
 #include "cpu/cpu.h"
 #include "kernels/binary.h"
+#include "kernels/depthwise.h"
 #include "kernels/gemm.h"
 #include "kernels/lut.h"
 #include "kernels/resize.h"
 
 /* One member a kernel: a function, or a description with functions in it. */
 struct scree_kernels {
+    const struct scree_depthwise_kernel *depthwise_8;                  /* kernels/depthwise.h */
     scree_row_fn *lut_8;                                               /* kernels/lut.h */
     scree_row_fn *add_u8, *add_i8, *sub_u8, *sub_i8, *mul_u8, *mul_i8; /* kernels/binary.h */
     scree_blend_fn *blend_u8, *blend_i8;                               /* kernels/resize.h */

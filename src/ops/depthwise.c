@@ -1,5 +1,6 @@
 /* DEPTHWISE_CONV_2D. As TFLite's depthwise_conv.cc with kernel kReference. */
-#include "kernels/depthwise.h"
+#include "base/checked.h"
+#include "kernels/kernels.h"
 
 #include "ops/common.h"
 #include "ops/matrix.h"
@@ -12,6 +13,8 @@ struct depthwise_params {
     struct scree_matrix_scratch scratch;
     float min_f32, max_f32;
     bool is_hybrid;
+    const struct scree_depthwise_kernel *kernel; /* NULL: the definition */
+    void *packed;
 };
 
 /* What the threads of a run share. */
@@ -83,6 +86,37 @@ static int prepare_kind(struct scree_call *call, struct depthwise_params *params
     return rc < 0 ? rc : scree_matrix_set_multipliers(call, &params->quant, err);
 }
 
+/* Packs the weights for the kernel of this machine, where it has one for such a call. */
+static int prepare_kernel(struct scree_call *call, struct depthwise_params *params,
+                          struct scree_error *err)
+{
+    const struct scree_depthwise_kernel *kernel = call->kernels->depthwise_8;
+    const struct scree_operand *input = call->inputs[0], *weights = call->inputs[1];
+    const struct scree_operand *bias = scree_call_input(call, 2);
+    bool is_signed = input->type == SCREE_TYPE_INT8;
+    size_t bytes, room;
+    char *memory;
+
+    if (!call->once || weights->type != input->type || !weights->constant ||
+        (bias && !bias->constant) || (!is_signed && input->type != SCREE_TYPE_UINT8))
+        return 0;
+    bytes = kernel->packed_bytes(&params->shape);
+    if (bytes == 0)
+        return 0;
+    memory = scree_add_size(bytes, 63, &room) ? scree_arena_calloc(call->arena, room, 1) : NULL;
+    if (!memory)
+        return scree_fail_memory(err, bytes);
+    memory += -(uintptr_t)memory % 64;
+    if (!kernel->pack(memory, &params->shape, &params->quant, is_signed, weights->data,
+                      bias ? bias->data : NULL))
+        return 0;
+    params->kernel = kernel;
+    params->packed = memory;
+    if (kernel != &scree_depthwise_8)
+        call->consumed = 1 << 1;
+    return 0;
+}
+
 int scree_depthwise_prepare(struct scree_call *call, struct scree_error *err)
 {
     struct depthwise_params *params;
@@ -96,6 +130,8 @@ int scree_depthwise_prepare(struct scree_call *call, struct scree_error *err)
     rc = compute_shape(call, &params->shape, err);
     if (rc >= 0)
         rc = prepare_kind(call, params, err);
+    if (rc >= 0)
+        rc = prepare_kernel(call, params, err);
     if (rc < 0)
         return rc;
     return scree_matrix_plan_scratch(call, params->is_hybrid ? params->shape.n : 0,
@@ -132,6 +168,14 @@ static void depthwise_row(void *arg, size_t row, int thread)
     }
 }
 
+static void depthwise_tile(void *arg, size_t tile, int thread)
+{
+    const struct depthwise_run *run = arg;
+
+    (void)thread;
+    run->params->kernel->run(run->params->packed, run->in, run->out, tile);
+}
+
 int scree_depthwise_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct depthwise_params *params = call->params;
@@ -149,6 +193,10 @@ int scree_depthwise_run(const struct scree_call *call, struct scree_error *err)
     (void)err;
     if (call->outputs[0]->n_elements == 0)
         return 0;
+    if (params->kernel) {
+        scree_pool_run(call->pool, params->kernel->n_tiles(params->packed), depthwise_tile, &run);
+        return 0;
+    }
     if (params->is_hybrid)
         run.in = scree_matrix_quantize_input(call, &params->scratch, shape->n, true, &run.hybrid);
     scree_pool_run(call->pool, (size_t)shape->n * (size_t)shape->out_h, depthwise_row, &run);

@@ -236,3 +236,51 @@ void scree_depthwise_f32(const struct scree_conv_shape *shape, float min, float 
 {
     FOR_BLOCKS(shape, row, block_f32(shape, min, max, in, filter, bias, out + to, &block));
 }
+
+/* ---- as a kernel with packed weights ---- */
+
+struct unpacked {
+    const struct scree_conv_shape *shape;
+    const struct scree_conv_quant *quant;
+    const void *filter;
+    const int32_t *bias;
+    bool is_signed;
+};
+
+static size_t unpacked_bytes(const struct scree_conv_shape *shape)
+{
+    (void)shape;
+    return sizeof(struct unpacked);
+}
+
+static bool unpacked_pack(void *packed, const struct scree_conv_shape *shape,
+                          const struct scree_conv_quant *quant, bool is_signed, const void *filter,
+                          const int32_t *bias)
+{
+    *(struct unpacked *)packed = (struct unpacked){shape, quant, filter, bias, is_signed};
+    return true;
+}
+
+static size_t unpacked_tiles(const void *packed)
+{
+    const struct unpacked *u = packed;
+
+    return u->shape->out_w == 0 ? 0 : (size_t)u->shape->n * (size_t)u->shape->out_h;
+}
+
+static void unpacked_run(const void *packed, const void *in, void *out, size_t tile)
+{
+    const struct unpacked *u = packed;
+
+    if (u->is_signed)
+        scree_depthwise_s8(u->shape, u->quant, in, u->filter, u->bias, out, tile);
+    else
+        scree_depthwise_u8(u->shape, u->quant, in, u->filter, u->bias, out, tile);
+}
+
+const struct scree_depthwise_kernel scree_depthwise_8 = {
+    .packed_bytes = unpacked_bytes,
+    .pack = unpacked_pack,
+    .n_tiles = unpacked_tiles,
+    .run = unpacked_run,
+};

@@ -1,0 +1,241 @@
+/* kernels/x86/requantize.h - accumulators to bytes, over vec512.h or vec256.h.
+ *
+ * What has to come out is scree_requantize_row(): two roundings in fixed point, a dozen
+ * instructions a vector. But the output is a byte: as a function of the accumulator it is a
+ * staircase of at most 255 steps, which rises. A multiplication in float and its rounding,
+ *
+ *     round(acc * scale + offset)
+ *
+ * rises too, for three instructions a vector. Two rising functions that agree on both sides of each
+ * step of one of them agree everywhere. So v_requant_fit() looks at every step in the range that a
+ * channel's accumulators can reach, and finds a scale and an offset for which they do agree; where
+ * it finds none, the vector is computed in fixed point. Rounding half away from zero bends the
+ * staircase at 0: if outputs below the zero point are not clamped away, the offset takes the
+ * accumulator's sign.
+ *
+ * Include vec512.h or vec256.h before. Memory: keeps nothing. Floats are rounded to the nearest,
+ * halves to even. */
+#ifndef SCREE_KERNELS_X86_REQUANTIZE_H
+#define SCREE_KERNELS_X86_REQUANTIZE_H
+
+#include "kernels/lanes.h"
+
+enum v_requant_mode {
+    V_REQUANT_RISING, /* round(acc * scale + offset), the offset with the zero point in it */
+    V_REQUANT_SIGNED, /* round(acc * scale + (acc < 0 ? -offset : offset)) + zero point */
+    V_REQUANT_EXACT,  /* in fixed point */
+    V_REQUANT_MIXED,  /* of several vectors: each in its own mode */
+};
+
+/* How a vector of channels is requantized. */
+struct v_requant {
+    union {
+        struct {
+            float scale[VEC_LANES], offset[VEC_LANES];
+        };
+        struct scree_lanes lanes; /* V_REQUANT_EXACT: of sums that `lift` has been added to */
+    } __attribute__((aligned(VEC_BYTES)));
+    int32_t lift[VEC_LANES];
+    enum v_requant_mode mode;
+};
+
+/* A vector of accumulators to numbers that have yet to be clamped: by v_pack32(), which saturates,
+ * and then. zp, the output's zero point in each lane, is read in mode V_REQUANT_SIGNED only. */
+static inline vec v_requant(vec acc, const struct v_requant *r, enum v_requant_mode mode, vec zp)
+{
+    vecf x, offset;
+
+    if (mode == V_REQUANT_MIXED)
+        mode = r->mode;
+    if (mode == V_REQUANT_EXACT)
+        return v_requant_lanes(acc, &r->lanes);
+    x = v_to_float(acc);
+    offset = v_loadf(r->offset);
+    if (mode == V_REQUANT_RISING)
+        return v_round(v_fma(x, v_loadf(r->scale), offset));
+    return v_add32(v_round(v_fma(x, v_loadf(r->scale), v_copy_sign(offset, x))), zp);
+}
+
+/* ---- the fit -----------------------------------------------------------------------------------
+ */
+
+/* A vector of channels whose scale and offset are looked for. */
+struct v_requant_fit {
+    int32_t zp, min, max;            /* of the output */
+    struct v_requant exact, *result; /* the modes are set */
+    vec low, high;                   /* accumulators stay in [low, high], within +-2^30 */
+    vecf scale;                      /* the multiplier, rounded */
+    vecf half_step;   /* half a step of the first of the two roundings, where there are two */
+    vec steps[256];   /* steps[k - min]: the least accumulator whose output is >= k */
+    vec reached[256]; /* -1 in channels that have this step in their range */
+};
+
+/* The output for accumulators. */
+static inline vec v_requant_fit_output(const struct v_requant_fit *fit, vec acc,
+                                       const struct v_requant *r)
+{
+    vec y = v_requant(v_add32(acc, v_load(r->lift)), r, r->mode, v_set32(fit->zp));
+
+    return v_min32(v_max32(y, v_set32(fit->min)), v_set32(fit->max));
+}
+
+/* Finds step k. The estimate is the step or one less, unless numbers are extreme; false if it is
+ * neither in some channel. */
+static inline bool v_requant_find_step(struct v_requant_fit *fit, int32_t k)
+{
+    vec limit = v_set32(k), one = v_set32(1);
+    vec reached =
+        v_and(v_greater(limit, v_requant_fit_output(fit, fit->low, &fit->exact)),
+              v_greater(v_requant_fit_output(fit, fit->high, &fit->exact), v_set32(k - 1)));
+    vecf y = v_setf((float)(k - fit->zp) - 0.5f);
+    vec at, short_before, short_at, short_after;
+
+    y = k > fit->zp ? v_subf(y, fit->half_step) : v_addf(y, fit->half_step);
+    at = v_round(v_divf(y, fit->scale));
+    at = v_min32(v_max32(at, v_add32(fit->low, one)), fit->high);
+    short_before = v_greater(limit, v_requant_fit_output(fit, v_sub32(at, one), &fit->exact));
+    short_at = v_greater(limit, v_requant_fit_output(fit, at, &fit->exact));
+    short_after = v_greater(limit, v_requant_fit_output(fit, v_add32(at, one), &fit->exact));
+    fit->steps[k - fit->min] = v_sub32(at, short_at);
+    fit->reached[k - fit->min] = reached;
+    return v_all(v_select(reached, v_select(short_after, v_set32(0), short_before), v_set32(-1)));
+}
+
+static inline bool v_requant_find_steps(struct v_requant_fit *fit)
+{
+    for (int32_t k = fit->min + 1; k <= fit->max; k++)
+        if (!v_requant_find_step(fit, k))
+            return false;
+    return true;
+}
+
+/* Sets the offset to the middle of those with which all steps are where they must be, were there no
+ * rounding:
+ *
+ *     step * scale + offset >= threshold > (step - 1) * scale + offset
+ *
+ * with the offset the other way round where accumulators are negative and the mode says so. */
+static inline void v_requant_set_offset(struct v_requant_fit *fit)
+{
+    vecf scale = v_loadf(fit->result->scale), one = v_setf(1), low, high;
+    bool is_signed = fit->result->mode == V_REQUANT_SIGNED;
+
+    low = v_addf(fit->half_step, v_setf((float)(is_signed ? 0 : fit->zp) - 1));
+    high = v_addf(low, v_setf(2));
+    for (int32_t k = fit->min + 1; k <= fit->max; k++) {
+        vec reached = fit->reached[k - fit->min];
+        vecf step = v_to_float(fit->steps[k - fit->min]);
+        vecf threshold = v_setf((float)(is_signed ? k - fit->zp : k) - 0.5f);
+        vecf at = v_fnma(step, scale, threshold);
+        vecf before = v_fnma(v_subf(step, one), scale, threshold);
+
+        if (is_signed && k <= fit->zp) {
+            vecf swap = v_subf(v_setf(0), at);
+
+            at = v_subf(v_setf(0), before);
+            before = swap;
+            reached = v_and(reached, v_greater(v_set32(0), fit->steps[k - fit->min]));
+        }
+        low = v_as_float(v_select(reached, v_as_bits(v_maxf(low, at)), v_as_bits(low)));
+        high = v_as_float(v_select(reached, v_as_bits(v_minf(high, before)), v_as_bits(high)));
+    }
+    low = v_mulf(v_addf(low, high), v_setf(0.5f));
+    v_storef(fit->result->offset, is_signed ? v_maxf(low, v_setf(0)) : low);
+}
+
+/* -1 in the channels whose result is right at all steps and at both ends of the range: then it is
+ * right everywhere between, for both functions rise. */
+static inline vec v_requant_proven(const struct v_requant_fit *fit)
+{
+    vec failed = v_set32(0);
+    vec low = v_requant_fit_output(fit, fit->low, fit->result);
+    vec high = v_requant_fit_output(fit, fit->high, fit->result);
+
+    failed = v_or(failed, v_xor(low, v_requant_fit_output(fit, fit->low, &fit->exact)));
+    failed = v_or(failed, v_xor(high, v_requant_fit_output(fit, fit->high, &fit->exact)));
+    for (int32_t k = fit->min + 1; k <= fit->max; k++) {
+        vec step = fit->steps[k - fit->min];
+        vec at = v_requant_fit_output(fit, step, fit->result);
+        vec before = v_requant_fit_output(fit, v_sub32(step, v_set32(1)), fit->result);
+        vec wrong = v_or(v_greater(v_set32(k), at), v_greater(before, v_set32(k - 1)));
+
+        failed = v_or(failed, v_and(wrong, fit->reached[k - fit->min]));
+    }
+    return v_equal(failed, v_set32(0));
+}
+
+/* Looks for scale and offset; false if some channel has none. The nearest float to the multiplier
+ * is the best scale, but a neighbour may do where it does not. */
+static inline bool v_requant_fit(struct v_requant_fit *fit)
+{
+    static const int32_t moves[] = {0, 1, -1, 2, -2, 3, -3};
+    vec scale = v_set32(0), offset = v_set32(0), done = v_set32(0);
+
+    for (size_t i = 0; i < sizeof moves / sizeof moves[0] && !v_all(done); i++) {
+        vec proven;
+
+        v_storef(fit->result->scale, v_as_float(v_add32(v_as_bits(fit->scale), v_set32(moves[i]))));
+        v_requant_set_offset(fit);
+        proven = v_requant_proven(fit);
+        scale = v_select(proven, v_as_bits(v_loadf(fit->result->scale)), scale);
+        offset = v_select(proven, v_as_bits(v_loadf(fit->result->offset)), offset);
+        done = v_or(done, proven);
+    }
+    v_storef(fit->result->scale, v_as_float(scale));
+    v_storef(fit->result->offset, v_as_float(offset));
+    return v_all(done);
+}
+
+/* Fills in a vector of channels for V_REQUANT_EXACT; false if a multiplier is beyond it. */
+static inline bool v_requant_set_exact(struct v_requant *r,
+                                       const struct scree_multiplier *multipliers, int32_t zp,
+                                       const int32_t *low, const int32_t *high)
+{
+    *r = (struct v_requant){.mode = V_REQUANT_EXACT};
+    for (int lane = 0; lane < VEC_LANES; lane++) {
+        r->lift[lane] = (-low[lane] > high[lane] ? -low[lane] : high[lane]) + 1;
+        if (!scree_lanes_set(&r->lanes, lane, multipliers[lane], zp, (uint32_t)r->lift[lane]))
+            return false;
+    }
+    return true;
+}
+
+/* Chooses how a vector of channels is requantized: zero point and clamp of the output are `zp`,
+ * `min` and `max`, at most 255 apart. To the accumulators r->lift is then added.
+ *
+ * multipliers  [VEC_LANES]
+ * low, high    s32[VEC_LANES] in +-2^30: the range of each channel's accumulators, low <= 0 <= high
+ *
+ * False if a multiplier is 1 or more, or sums and shifts leave 32 bits: see kernels/lanes.h. */
+static inline bool v_requant_init(struct v_requant *r, int32_t zp, int32_t min, int32_t max,
+                                  const struct scree_multiplier *multipliers, const int32_t *low,
+                                  const int32_t *high)
+{
+    struct v_requant_fit fit = {
+        .zp = zp,
+        .min = min,
+        .max = max,
+        .result = r,
+        .low = v_load(low),
+        .high = v_load(high),
+    };
+    int32_t q[VEC_LANES], bits[VEC_LANES], half_step[VEC_LANES];
+
+    if (!v_requant_set_exact(&fit.exact, multipliers, zp, low, high))
+        return false;
+    for (int lane = 0; lane < VEC_LANES; lane++) {
+        int32_t shift = multipliers[lane].shift;
+
+        q[lane] = multipliers[lane].q;
+        bits[lane] = (shift - 31 + 127) * (1 << 23); /* 2^(shift - 31) in float */
+        half_step[lane] = shift < 0 ? (shift - 1 + 127) * (1 << 23) : 0;
+    }
+    fit.scale = v_mulf(v_to_float(v_load(q)), v_as_float(v_load(bits)));
+    fit.half_step = v_as_float(v_load(half_step));
+    *r = (struct v_requant){.mode = min >= zp ? V_REQUANT_RISING : V_REQUANT_SIGNED};
+    if (!v_requant_find_steps(&fit) || !v_requant_fit(&fit))
+        *r = fit.exact;
+    return true;
+}
+
+#endif
