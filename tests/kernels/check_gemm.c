@@ -193,8 +193,14 @@ static void draw_quant(struct check *check, struct test *test, int i)
         quant->min = quant->output_zp;
         quant->max = check_between(check, quant->output_zp, high);
     }
-    for (int32_t o = 0; o < test->shape.out_c; o++)
+    for (int32_t o = 0; o < test->shape.out_c; o++) {
         test->bias[o] = check_between(check, -20000, 20000);
+        if (i % 3 == 2 && check_below(check, 4) == 0) { /* a dead channel */
+            test->bias[o] = check_between(check, -2000000000, 2000000000);
+            scree_multiplier_from_real(ldexp(0.5, -(int)check_below(check, 10) - 20),
+                                       &test->multipliers[o]);
+        }
+    }
     check_fill_bytes(check, test->in, test->in_bytes, (enum check_fill)(i % CHECK_N_FILLS));
     check_fill_bytes(check, test->filter, test->filter_bytes,
                      (enum check_fill)(i / 2 % CHECK_N_FILLS));

@@ -228,14 +228,17 @@ struct source {
     int32_t largest; /* the largest |a - za| */
 };
 
-/* to[i] = w'; adds them up. */
-static int32_t copy_weights(const struct source *source, uint8_t *to, const uint8_t *from, size_t n)
+/* to[i] = w'; adds them up. A frozen channel has weights of their zero point. */
+static int32_t copy_weights(const struct source *source, uint8_t *to, const uint8_t *from, size_t n,
+                            bool frozen)
 {
     uint8_t flip = source->flip;
     int32_t sum = 0;
 
     for (size_t i = 0; i < n; i++)
         to[i] = from[i] ^ flip;
+    if (frozen)
+        memset(to, (uint8_t)source->quant->filter_zp ^ flip, n);
     if (source->is_signed)
         for (size_t i = 0; i < n; i++)
             sum += (int8_t)to[i];
@@ -259,7 +262,7 @@ static const uint8_t *find_tap(const struct scree_gemm *gemm, const struct scree
 
 /* Lays out the weights of channel o in source->row, whose padding is 0; returns their sum. */
 static int32_t lay_out(const struct scree_gemm *gemm, const struct scree_gemm_part *part,
-                       const struct source *source, int32_t o)
+                       const struct source *source, int32_t o, bool frozen)
 {
     size_t channels = (size_t)gemm->shape.filter_c, kr = (size_t)gemm->kernel->kr;
     size_t per_segment = (size_t)part->segment_bytes / larger(channels, 1), in_segment = 0;
@@ -269,7 +272,7 @@ static int32_t lay_out(const struct scree_gemm *gemm, const struct scree_gemm_pa
     for (int32_t y = 0; y < part->taps_h; y++)
         for (int32_t x = 0; x < part->taps_w; x++) {
             sum += copy_weights(source, segment + in_segment * channels,
-                                find_tap(gemm, part, source, o, y, x), channels);
+                                find_tap(gemm, part, source, o, y, x), channels, frozen);
             if (++in_segment == per_segment) {
                 segment += round_up((size_t)part->segment_bytes, kr);
                 in_segment = 0;
@@ -330,12 +333,11 @@ static struct scree_gemm_channel describe_channel(const struct scree_gemm *gemm,
     };
 }
 
-/* The bound of the sums of channel o, from its weights. */
-static uint64_t find_bound(const struct scree_gemm *gemm, const struct scree_gemm_part *part,
-                           const struct source *source, int32_t o)
+/* The sum of |w - zw| over the weights of channel o. */
+static uint64_t sum_weights(const struct scree_gemm *gemm, const struct scree_gemm_part *part,
+                            const struct source *source, int32_t o)
 {
-    const struct scree_conv_quant *quant = source->quant;
-    int64_t bias = source->bias ? source->bias[o] : 0;
+    int32_t zp = source->quant->filter_zp;
     uint64_t sum = 0;
 
     for (int32_t y = 0; y < part->taps_h; y++)
@@ -345,37 +347,68 @@ static uint64_t find_bound(const struct scree_gemm *gemm, const struct scree_gem
             for (int32_t c = 0; c < gemm->shape.filter_c; c++) {
                 int32_t w = gemm->layer.is_u8 ? tap[c] : (int8_t)tap[c];
 
-                sum +=
-                    (uint64_t)(w < quant->filter_zp ? quant->filter_zp - w : w - quant->filter_zp);
+                sum += (uint64_t)(w < zp ? zp - w : w - zp);
             }
         }
-    return sum * (uint64_t)source->largest + (uint64_t)(bias < 0 ? -bias : bias);
+    return sum;
 }
 
-/* A bound for any weights. */
-static uint64_t guess_bound(const struct scree_gemm *gemm, const struct scree_gemm_part *part,
-                            const struct source *source, int32_t o)
+/* Sums of channel o and its bias lie in [low, high]. */
+struct range {
+    int64_t low, high;
+};
+
+/* The range for the very weights of channel o, or for any. */
+static struct range find_range(const struct scree_gemm *gemm, const struct scree_gemm_part *part,
+                               const struct source *source, int32_t o, bool exact)
 {
+    int64_t k = (int64_t)part->taps_h * part->taps_w * gemm->shape.filter_c;
     int64_t bias = source->bias ? source->bias[o] : 0;
-    uint64_t k = (uint64_t)part->taps_h * (uint64_t)part->taps_w * (uint64_t)gemm->shape.filter_c;
+    int64_t sum = exact ? (int64_t)sum_weights(gemm, part, source, o) : k * 255;
 
-    return k * 255 * (uint64_t)source->largest + (uint64_t)(bias < 0 ? -bias : bias);
+    return (struct range){bias - sum * source->largest, bias + sum * source->largest};
 }
 
-/* Sets the bounds of a panel's channels; false if one is 2^31 or more. */
-static bool set_bounds(const struct scree_gemm *gemm, const struct scree_gemm_part *part,
-                       const struct source *source, struct scree_gemm_channel *channels, int32_t o,
-                       int32_t n, bool exact)
+/* The output of a sum, less the zero point. */
+static int32_t find_output(const struct scree_gemm_layer *layer, struct scree_multiplier m,
+                           int64_t sum)
 {
-    for (int32_t c = 0; c < n; c++) {
-        uint64_t bound = exact ? find_bound(gemm, part, source, o + c)
-                               : guess_bound(gemm, part, source, o + c);
+    return scree_clamp_i32(scree_multiply((int32_t)sum, m), layer->min - layer->output_zp,
+                           layer->max - layer->output_zp);
+}
 
-        if (bound > INT32_MAX)
-            return false;
-        channels[c].bound = (uint32_t)bound;
-    }
-    return true;
+/* True if all sums of the range give the same output. A multiplier of 0 leaves nothing of sums that
+ * wrap either. */
+static bool is_constant(const struct scree_gemm_layer *layer, struct scree_multiplier m,
+                        struct range range)
+{
+    if (layer->by_factor)
+        return false;
+    if (m.q == 0)
+        return true;
+    return range.low >= INT32_MIN && range.high <= INT32_MAX &&
+           find_output(layer, m, range.low) == find_output(layer, m, range.high);
+}
+
+/* Gives a channel of constant output weights that add nothing and a bias that is the output, twice
+ * and by a multiplier of one half. Dead channels are such: their scales are so small that biases
+ * and shifts are out of all proportion. */
+static void freeze_channel(const struct scree_gemm *gemm, const struct scree_gemm_part *part,
+                           const struct source *source, struct scree_gemm_channel *channel,
+                           int32_t o, int64_t sum, uint8_t *weights)
+{
+    const struct scree_conv_quant *quant = source->quant;
+    int32_t output = find_output(&gemm->layer, channel->multiplier, sum);
+    int64_t k = (int64_t)part->taps_h * part->taps_w * gemm->shape.filter_c;
+    int64_t total = lay_out(gemm, part, source, o, true);
+
+    spread_row(gemm->kernel, weights, source->row, part->depth);
+    *channel = (struct scree_gemm_channel){
+        .bias = (int32_t)(uint32_t)(uint64_t)(2 * output - quant->input_zp * total +
+                                              k * quant->input_zp * gemm->layer.weights_zp),
+        .multiplier = {1 << 30, 0},
+        .bound = 512,
+    };
 }
 
 /* The bounds of all weights will do for most layers; those of the very weights take longer. */
@@ -384,11 +417,26 @@ static bool pack_params(const struct scree_gemm *gemm, const struct scree_gemm_p
                         int32_t n, uint8_t *panel)
 {
     const struct scree_gemm_kernel *kernel = gemm->kernel;
+    uint8_t *weights = panel + kernel->params_bytes;
 
-    for (int exact = 0; exact < 2; exact++)
-        if (set_bounds(gemm, part, source, channels, o, n, exact) &&
-            kernel->pack_params(panel, &gemm->layer, channels, n))
+    for (int exact = 0; exact < 2; exact++) {
+        bool fits = true;
+
+        for (int32_t c = 0; c < n; c++) {
+            struct range range = find_range(gemm, part, source, o + c, exact);
+
+            if (exact && is_constant(&gemm->layer, channels[c].multiplier, range)) {
+                freeze_channel(gemm, part, source, &channels[c], o + c, range.low,
+                               weights + c * kernel->kr);
+                continue;
+            }
+            fits = fits && range.low >= -INT32_MAX && range.high <= INT32_MAX;
+            channels[c].bound = fits ? (uint32_t)(range.high > -range.low ? range.high : -range.low)
+                                     : 0;
+        }
+        if (fits && kernel->pack_params(panel, &gemm->layer, channels, n))
             return true;
+    }
     return false;
 }
 
@@ -400,7 +448,7 @@ static bool pack_panel(const struct scree_gemm *gemm, const struct scree_gemm_pa
     struct scree_gemm_channel channels[SCREE_GEMM_MAX_CHANNELS];
 
     for (int32_t c = 0; c < n; c++) {
-        int32_t sum = lay_out(gemm, part, source, o + c);
+        int32_t sum = lay_out(gemm, part, source, o + c, false);
 
         spread_row(kernel, panel + kernel->params_bytes + c * kernel->kr, source->row, part->depth);
         channels[c] = describe_channel(gemm, part, source, o + c, sum);
