@@ -85,9 +85,4 @@ void scree_conv_hybrid_transposed(const struct scree_conv_shape *shape,
                                   const struct scree_conv_hybrid *hybrid, const int8_t *in,
                                   const int8_t *filter, const float *bias, float *out, size_t tile);
 
-/* All f32: clamp(sum + bias, min, max), the sum in the order ky, kx, i. Zeros outside the input are
- * multiplied too, which changes nothing where weights are finite. */
-void scree_conv_f32(const struct scree_conv_shape *shape, float min, float max, const float *in,
-                    const float *filter, const float *bias, float *out, size_t tile);
-
 #endif

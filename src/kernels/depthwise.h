@@ -35,10 +35,16 @@ void scree_depthwise_hybrid(const struct scree_conv_shape *shape,
                             const struct scree_conv_hybrid *hybrid, const int8_t *in,
                             const int8_t *filter, const float *bias, float *out, size_t row);
 
-/* All f32: clamp(sum + bias, min, max), the sum in the order ky, kx. */
-void scree_depthwise_f32(const struct scree_conv_shape *shape, float min, float max,
-                         const float *in, const float *filter, const float *bias, float *out,
-                         size_t row);
+/* All f32: clamp(sum * scale + bias, min, max), the sum from 0 in the order ky, kx, over what of
+ * the filter lies over the input.
+ *
+ * scales  f32[n][out_c], or NULL: 1. With scales, in and filter may hold integers, of which float
+ *         sums are exact below 2^24: so the products of quantized activations are computed too.
+ *
+ * A member of struct scree_kernels. */
+typedef void scree_depthwise_f32_fn(const struct scree_conv_shape *shape, const float *scales,
+                                    float min, float max, const float *in, const float *filter,
+                                    const float *bias, float *out, size_t row);
 
 /* How a machine computes depthwise convolutions of bytes many times with the same weights, which it
  * packs once in an order of its own:

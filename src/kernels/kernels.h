@@ -18,6 +18,7 @@
 #include "kernels/binary.h"
 #include "kernels/depthwise.h"
 #include "kernels/gemm.h"
+#include "kernels/gemm_f32.h"
 #include "kernels/lut.h"
 #include "kernels/resize.h"
 
@@ -28,6 +29,9 @@ struct scree_kernels {
     scree_row_fn *add_u8, *add_i8, *sub_u8, *sub_i8, *mul_u8, *mul_i8; /* kernels/binary.h */
     scree_blend_fn *blend_u8, *blend_i8;                               /* kernels/resize.h */
     const struct scree_gemm_kernel *gemm;                              /* kernels/gemm.h */
+    /* kernels/gemm_f32.h: products rounded, and perhaps not */
+    const struct scree_gemm_f32 *gemm_f32, *gemm_f32_fused;
+    scree_depthwise_f32_fn *depthwise_f32; /* kernels/depthwise.h */
 };
 
 /* Fills the table for a machine with these enum scree_cpu_flag: a pure function. */

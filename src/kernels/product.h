@@ -42,29 +42,6 @@ void scree_product_s32(struct scree_product_sums *sums, const struct scree_produ
                        int n_rows, const uint8_t *weights, size_t stride, int n_channels,
                        size_t depth, uint8_t flip);
 
-/* Lanes of scree_product_f32, and the elements its users take at once. */
-#define SCREE_PRODUCT_LANES     8
-#define SCREE_PRODUCT_DEPTH_F32 512
-
-/* Eight rows of float activations, interleaved. */
-struct scree_product_lanes {
-    float x[SCREE_PRODUCT_DEPTH_F32][SCREE_PRODUCT_LANES];
-};
-
-struct scree_product_sums_f32 {
-    float sum[SCREE_PRODUCT_CHANNELS][SCREE_PRODUCT_LANES];
-};
-
-/* sums->sum[j][p] += lanes->x[i][p] * weights[j * stride + i] for i = 0, 1, ... depth - 1 one after
- * the other, for p < SCREE_PRODUCT_LANES, j < n_channels: every sum is taken in the order of
- * TFLite's reference kernels, so it has their bits.
- *
- * weights  f32[n_channels][stride], reads depth elements of each row
- *
- * depth at most SCREE_PRODUCT_DEPTH_F32, n_channels at most SCREE_PRODUCT_CHANNELS. */
-void scree_product_f32(struct scree_product_sums_f32 *sums, const struct scree_product_lanes *lanes,
-                       const float *weights, size_t stride, int n_channels, size_t depth);
-
 /* The sum of x s16[n], n at most 2^16. */
 int32_t scree_sum_s16(const int16_t *x, size_t n);
 

@@ -8,6 +8,7 @@
 #include "kernels/move.h"
 #include "ops/common.h"
 #include "ops/matrix.h"
+#include "ops/matrix_f32.h"
 #include "ops/ops.h"
 
 #define BATCH_DIMS (SCREE_MAX_RANK - 2)
@@ -31,7 +32,10 @@ struct matmul_params {
     struct scree_conv_quant quant;
     struct scree_multiplier multiplier;
     size_t quantized, scales, zero_points, sums; /* hybrid: in the scratch */
-    bool is_hybrid;
+    bool is_hybrid, is_f32;
+    struct scree_conv_f32 f32;
+    const float *packed_once; /* the right matrices if they are constant */
+    size_t packed;            /* else where they go, in the scratch */
 };
 
 /* What the threads of a run share. */
@@ -41,7 +45,8 @@ struct matmul_run {
     const void *left, *right;
     const float *scales;
     const int32_t *zero_points, *sums;
-    size_t tiles; /* of one product */
+    const float *packed; /* floats: the right matrices, each f32.packed_bytes */
+    size_t tiles;        /* of one product */
 };
 
 /* Batch dimension i of the output (0 is the first) as one side has it. */
@@ -128,6 +133,45 @@ static int set_shapes(struct scree_call *call, struct matmul_params *params,
     return scree_call_set_shape(call, 0, &out, err);
 }
 
+/* Packs matrix `index` of the right side. */
+static void pack_matrix(const struct scree_call *call, const struct matmul_params *params,
+                        size_t index, float *packed)
+{
+    const struct side *side = &params->right;
+    const float *from = (const float *)call->inputs[1]->data + index * side->rows * side->columns;
+    bool columns_apart = !side->transpose;
+
+    scree_conv_f32_pack(&params->f32, from, columns_apart ? side->columns : 1,
+                        columns_apart ? 1 : side->columns, NULL,
+                        packed + index * (params->f32.packed_bytes / sizeof(float)));
+}
+
+/* Floats: what is multiplied, and the right matrices' packing if that can be done now. */
+static int prepare_f32(struct scree_call *call, struct matmul_params *params,
+                       struct scree_error *err)
+{
+    size_t n = params->right.n_matrices, bytes;
+    float *packed;
+
+    if (!scree_conv_f32_plan(&params->f32, &params->shape, scree_matrix_f32_kernel(call), -INFINITY,
+                             INFINITY))
+        return scree_fail(err, E2BIG, "working memory of over 2^64 bytes");
+    bytes = params->f32.packed_bytes;
+    call->thread_scratch_bytes = params->f32.scratch_bytes;
+    if (!scree_matrix_f32_is_known(call, call->inputs[1]))
+        return scree_matrix_take(call, n, bytes, &params->packed)
+                   ? 0
+                   : scree_fail(err, E2BIG, "working memory of over 2^64 bytes");
+    packed = scree_matrix_f32_allocate(call->arena, n, bytes);
+    if (!packed)
+        return scree_fail_memory(err, bytes);
+    for (size_t i = 0; i < n; i++)
+        pack_matrix(call, params, i, packed);
+    params->packed_once = packed;
+    call->consumed = 1 << 1;
+    return 0;
+}
+
 static int plan_scratch(struct scree_call *call, struct matmul_params *params,
                         struct scree_error *err)
 {
@@ -138,7 +182,7 @@ static int plan_scratch(struct scree_call *call, struct matmul_params *params,
 
     if (params->left.transpose)
         fits = scree_matrix_take(call, left->bytes, 1, &params->left.scratch);
-    if (fits && params->right.transpose)
+    if (fits && params->right.transpose && !params->is_f32)
         fits = scree_matrix_take(call, right->bytes, 1, &params->right.scratch);
     if (fits && params->is_hybrid)
         fits = scree_matrix_take(call, left->n_elements, 1, &params->quantized) &&
@@ -203,12 +247,15 @@ int scree_batch_matmul_prepare(struct scree_call *call, struct scree_error *err)
     if (!params)
         return scree_fail_memory(err, sizeof *params);
     params->is_hybrid = left->type == SCREE_TYPE_FLOAT32 && right->type == SCREE_TYPE_INT8;
+    params->is_f32 = left->type == SCREE_TYPE_FLOAT32 && !params->is_hybrid;
     rc = broadcast(call, params, err);
     if (rc >= 0)
         rc = set_shapes(call, params, err);
     if (rc >= 0 && params->is_hybrid)
         rc = check_hybrid(call, params, err);
-    else if (rc >= 0 && left->type != SCREE_TYPE_FLOAT32)
+    else if (rc >= 0 && params->is_f32)
+        rc = prepare_f32(call, params, err);
+    else if (rc >= 0)
         rc = quantize(call, params, err);
     call->macs = call->outputs[0]->n_elements * (size_t)params->shape.in_c;
     return rc < 0 ? rc : plan_scratch(call, params, err);
@@ -327,12 +374,13 @@ static void matmul_tile(void *arg, size_t index, int thread)
                                                      (size_t)shape->out_c *
                                                      scree_type_bytes(call->outputs[0]->type);
 
-    (void)thread;
-    if (params->is_hybrid)
+    if (params->is_f32)
+        scree_conv_f32_run(&params->f32, (const float *)(const void *)left,
+                           run->packed + find_matrix(params, &params->right, product) *
+                                             (params->f32.packed_bytes / sizeof(float)),
+                           (float *)(void *)out, scree_call_thread_scratch(call, thread), tile);
+    else if (params->is_hybrid)
         multiply_hybrid(run, left, right, product, (float *)(void *)out);
-    else if (call->inputs[0]->type == SCREE_TYPE_FLOAT32)
-        scree_conv_f32(shape, -INFINITY, INFINITY, (const float *)(const void *)left,
-                       (const float *)(const void *)right, NULL, (float *)(void *)out, tile);
     else
         tile_quantized(run, left, right, out, tile);
 }
@@ -359,6 +407,27 @@ static void quantize_rows(struct matmul_run *run)
     run->sums = sums;
 }
 
+static void pack_one(void *arg, size_t index, int thread)
+{
+    const struct matmul_run *run = arg;
+    char *packed = (char *)run->call->scratch + run->params->packed;
+
+    (void)thread;
+    pack_matrix(run->call, run->params, index, (float *)(void *)packed);
+}
+
+/* The right matrices, packed now or before. */
+static void pack_right(struct matmul_run *run)
+{
+    const struct matmul_params *params = run->params;
+
+    run->packed = params->packed_once;
+    if (run->packed)
+        return;
+    run->packed = (float *)(void *)((char *)run->call->scratch + params->packed);
+    scree_pool_run(run->call->pool, params->right.n_matrices, pack_one, run);
+}
+
 int scree_batch_matmul_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct matmul_params *params = call->params;
@@ -366,13 +435,16 @@ int scree_batch_matmul_run(const struct scree_call *call, struct scree_error *er
         .call = call,
         .params = params,
         .left = lay_out(call, call->inputs[0], &params->left),
-        .right = lay_out(call, call->inputs[1], &params->right),
-        .tiles = scree_conv_tiles(&params->shape),
+        .right = params->is_f32 ? call->inputs[1]->data
+                                : lay_out(call, call->inputs[1], &params->right),
+        .tiles = params->is_f32 ? params->f32.n_items : scree_conv_tiles(&params->shape),
     };
 
     (void)err;
     if (call->outputs[0]->n_elements == 0)
         return 0;
+    if (params->is_f32)
+        pack_right(&run);
     if (params->is_hybrid)
         quantize_rows(&run);
     if (params->is_hybrid || call->inputs[1]->type == SCREE_TYPE_INT16)

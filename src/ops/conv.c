@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "ops/common.h"
 #include "ops/matrix.h"
+#include "ops/matrix_f32.h"
 #include "ops/ops.h"
 
 struct conv_params {
@@ -10,7 +11,7 @@ struct conv_params {
     struct scree_conv_hybrid hybrid;
     struct scree_gemm *gemm; /* NULL: by kernels/conv.h */
     struct scree_matrix_scratch scratch;
-    float min_f32, max_f32;
+    struct scree_matrix_f32 f32;
     bool is_hybrid, asymmetric;
 };
 
@@ -118,9 +119,8 @@ int scree_conv2d_prepare(struct scree_call *call, struct scree_error *err)
         return rc;
     if (scree_matrix_is_hybrid(call))
         return prepare_hybrid(call, params, err);
-    scree_activation_range_f32(activation, &params->min_f32, &params->max_f32);
     if (call->inputs[0]->type == SCREE_TYPE_FLOAT32)
-        return 0;
+        return scree_matrix_f32_prepare(call, &params->shape, activation, &params->f32, err);
     if (call->inputs[0]->type != SCREE_TYPE_UINT8)
         rc = check_symmetric_weights(call->inputs[1]->quant, err);
     if (rc >= 0)
@@ -161,27 +161,16 @@ static void conv_tile(void *arg, size_t tile, int thread)
                            run->out, tile);
         break;
     default:
-        if (params->is_hybrid)
-            scree_conv_hybrid(&params->shape, &run->hybrid, run->in, run->weights, run->bias,
-                              run->out, tile);
-        else
-            scree_conv_f32(&params->shape, params->min_f32, params->max_f32, run->in, run->weights,
-                           run->bias, run->out, tile);
+        scree_conv_hybrid(&params->shape, &run->hybrid, run->in, run->weights, run->bias, run->out,
+                          tile);
         break;
     }
 }
 
-int scree_conv2d_run(const struct scree_call *call, struct scree_error *err)
+static void run_tiles(const struct scree_call *call)
 {
     const struct conv_params *params = call->params;
-    struct conv_run run;
-
-    (void)err;
-    if (params->gemm) {
-        scree_matrix_run_packed(call, params->gemm);
-        return 0;
-    }
-    run = (struct conv_run){
+    struct conv_run run = {
         .call = call,
         .params = params,
         .in = call->inputs[0]->data,
@@ -190,9 +179,23 @@ int scree_conv2d_run(const struct scree_call *call, struct scree_error *err)
         .out = call->outputs[0]->data,
         .hybrid = params->hybrid,
     };
+
     if (params->is_hybrid)
         run.in = scree_matrix_quantize_input(call, &params->scratch, params->shape.n,
                                              params->asymmetric, &run.hybrid);
     scree_pool_run(call->pool, scree_conv_tiles(&params->shape), conv_tile, &run);
+}
+
+int scree_conv2d_run(const struct scree_call *call, struct scree_error *err)
+{
+    const struct conv_params *params = call->params;
+
+    (void)err;
+    if (call->inputs[0]->type == SCREE_TYPE_FLOAT32 && !params->is_hybrid)
+        scree_matrix_f32_run(call, &params->f32);
+    else if (params->gemm)
+        scree_matrix_run_packed(call, params->gemm);
+    else
+        run_tiles(call);
     return 0;
 }

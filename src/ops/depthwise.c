@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "kernels/kernels.h"
 
+#include "kernels/kernels.h"
 #include "ops/common.h"
 #include "ops/matrix.h"
 #include "ops/ops.h"
@@ -19,7 +20,7 @@ struct depthwise_params {
 
 /* What the threads of a run share. */
 struct depthwise_run {
-    enum scree_type type;
+    const struct scree_call *call;
     const struct depthwise_params *params;
     const void *in, *weights, *bias;
     void *out;
@@ -144,7 +145,7 @@ static void depthwise_row(void *arg, size_t row, int thread)
     const struct depthwise_params *params = run->params;
 
     (void)thread;
-    switch (run->type) {
+    switch (run->call->inputs[0]->type) {
     case SCREE_TYPE_UINT8:
         scree_depthwise_u8(&params->shape, &params->quant, run->in, run->weights, run->bias,
                            run->out, row);
@@ -162,8 +163,9 @@ static void depthwise_row(void *arg, size_t row, int thread)
             scree_depthwise_hybrid(&params->shape, &run->hybrid, run->in, run->weights, run->bias,
                                    run->out, row);
         else
-            scree_depthwise_f32(&params->shape, params->min_f32, params->max_f32, run->in,
-                                run->weights, run->bias, run->out, row);
+            run->call->kernels->depthwise_f32(&params->shape, NULL, params->min_f32,
+                                              params->max_f32, run->in, run->weights, run->bias,
+                                              run->out, row);
         break;
     }
 }
@@ -181,7 +183,7 @@ int scree_depthwise_run(const struct scree_call *call, struct scree_error *err)
     const struct depthwise_params *params = call->params;
     const struct scree_conv_shape *shape = &params->shape;
     struct depthwise_run run = {
-        .type = call->inputs[0]->type,
+        .call = call,
         .params = params,
         .in = call->inputs[0]->data,
         .weights = scree_matrix_weights(call, &params->scratch),

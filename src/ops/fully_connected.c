@@ -6,6 +6,7 @@
 #include "kernels/matmul.h"
 #include "ops/common.h"
 #include "ops/matrix.h"
+#include "ops/matrix_f32.h"
 #include "ops/ops.h"
 
 struct fc_params {
@@ -14,7 +15,7 @@ struct fc_params {
     struct scree_conv_hybrid hybrid;
     struct scree_gemm *gemm; /* NULL: by kernels/conv.h */
     struct scree_matrix_scratch scratch;
-    float min_f32, max_f32;
+    struct scree_matrix_f32 f32;
     bool is_hybrid;
 };
 
@@ -169,7 +170,7 @@ static int prepare_kind(struct scree_call *call, struct fc_params *params, struc
     if (params->is_hybrid)
         rc = scree_matrix_hybrid(call, activation, params->shape.out_c, true, &params->hybrid, err);
     else if (call->inputs[0]->type == SCREE_TYPE_FLOAT32)
-        scree_activation_range_f32(activation, &params->min_f32, &params->max_f32);
+        return scree_matrix_f32_prepare(call, &params->shape, activation, &params->f32, err);
     else
         rc = quantize(call, params, err);
     if (rc >= 0 && !params->is_hybrid && params->shape.in_c > 0)
@@ -235,12 +236,8 @@ static void fc_tile(void *arg, size_t tile, int thread)
         fc_tile_s16(run, tile);
         break;
     default:
-        if (params->is_hybrid)
-            scree_conv_hybrid(&params->shape, &run->hybrid, run->in, run->weights, run->bias,
-                              run->out, tile);
-        else
-            scree_conv_f32(&params->shape, params->min_f32, params->max_f32, run->in, run->weights,
-                           run->bias, run->out, tile);
+        scree_conv_hybrid(&params->shape, &run->hybrid, run->in, run->weights, run->bias, run->out,
+                          tile);
         break;
     }
 }
@@ -256,17 +253,10 @@ static void run_s16s16(const struct fc_run *run)
                         (size_t)shape->in_c, (size_t)shape->out_c);
 }
 
-int scree_fully_connected_run(const struct scree_call *call, struct scree_error *err)
+static void run_tiles(const struct scree_call *call)
 {
     const struct fc_params *params = call->params;
-    struct fc_run run;
-
-    (void)err;
-    if (params->gemm) {
-        scree_matrix_run_packed(call, params->gemm);
-        return 0;
-    }
-    run = (struct fc_run){
+    struct fc_run run = {
         .call = call,
         .params = params,
         .in = call->inputs[0]->data,
@@ -275,11 +265,7 @@ int scree_fully_connected_run(const struct scree_call *call, struct scree_error 
         .out = call->outputs[0]->data,
         .hybrid = params->hybrid,
     };
-    if (params->shape.in_c == 0) {
-        /* nothing to add up; TFLite leaves out the bias too */
-        memset(call->outputs[0]->data, 0, call->outputs[0]->bytes);
-        return 0;
-    }
+
     if (params->is_hybrid)
         run.in = scree_matrix_quantize_input(
             call, &params->scratch, params->shape.n,
@@ -288,5 +274,21 @@ int scree_fully_connected_run(const struct scree_call *call, struct scree_error 
         run_s16s16(&run);
     else
         scree_pool_run(call->pool, scree_conv_tiles(&params->shape), fc_tile, &run);
+}
+
+int scree_fully_connected_run(const struct scree_call *call, struct scree_error *err)
+{
+    const struct fc_params *params = call->params;
+
+    (void)err;
+    if (params->shape.in_c == 0)
+        /* nothing to add up; TFLite leaves out the bias too */
+        memset(call->outputs[0]->data, 0, call->outputs[0]->bytes);
+    else if (call->inputs[0]->type == SCREE_TYPE_FLOAT32 && !params->is_hybrid)
+        scree_matrix_f32_run(call, &params->f32);
+    else if (params->gemm)
+        scree_matrix_run_packed(call, params->gemm);
+    else
+        run_tiles(call);
     return 0;
 }

@@ -2,6 +2,7 @@
  * shape, weights, activations and perhaps a bias. */
 #include "ops/common.h"
 #include "ops/matrix.h"
+#include "ops/matrix_f32.h"
 #include "ops/ops.h"
 
 struct transpose_conv_params {
@@ -10,7 +11,7 @@ struct transpose_conv_params {
     struct scree_conv_hybrid hybrid;
     struct scree_gemm *gemm; /* NULL: by kernels/conv.h */
     struct scree_matrix_scratch scratch;
-    float min_f32, max_f32;
+    struct scree_matrix_f32 f32;
     bool is_hybrid;
 };
 
@@ -132,16 +133,20 @@ static int prepare_kind(struct scree_call *view, struct transpose_conv_params *p
     int rc;
 
     params->is_hybrid = scree_matrix_is_hybrid(view);
-    scree_activation_range_f32(activation, &params->min_f32, &params->max_f32);
+    if (view->inputs[0]->type == SCREE_TYPE_FLOAT32 && !params->is_hybrid)
+        return scree_matrix_f32_prepare(view, &params->shape, activation, &params->f32, err);
     if (params->is_hybrid)
-        return scree_matrix_hybrid(view, activation, out_c, true, &params->hybrid, err);
-    if (view->inputs[0]->type == SCREE_TYPE_FLOAT32)
-        return 0;
-    rc = scree_matrix_quantize(view, activation, out_c, &params->quant, err);
-    if (rc >= 0)
+        rc = scree_matrix_hybrid(view, activation, out_c, true, &params->hybrid, err);
+    else
+        rc = scree_matrix_quantize(view, activation, out_c, &params->quant, err);
+    if (rc >= 0 && !params->is_hybrid)
         rc = scree_matrix_set_multipliers(view, &params->quant, err);
-    return rc < 0 ? rc
-                  : scree_matrix_pack(view, &params->shape, &params->quant, &params->gemm, err);
+    if (rc >= 0 && !params->is_hybrid)
+        rc = scree_matrix_pack(view, &params->shape, &params->quant, &params->gemm, err);
+    if (rc < 0)
+        return rc;
+    return scree_matrix_plan_scratch(view, params->is_hybrid ? params->shape.n : 0,
+                                     &params->scratch, err);
 }
 
 int scree_transpose_conv_prepare(struct scree_call *call, struct scree_error *err)
@@ -163,11 +168,9 @@ int scree_transpose_conv_prepare(struct scree_call *call, struct scree_error *er
     rc = compute_shape(call, &view, &out, &params->shape, err);
     if (rc >= 0)
         rc = prepare_kind(&view, params, err);
-    if (rc >= 0)
-        rc = scree_matrix_plan_scratch(&view, params->is_hybrid ? params->shape.n : 0,
-                                       &params->scratch, err);
     call->scratch_bytes = view.scratch_bytes;
     call->thread_scratch_bytes = view.thread_scratch_bytes;
+    call->consumed = view.consumed;
     return rc;
 }
 
@@ -193,14 +196,29 @@ static void transpose_conv_tile(void *arg, size_t tile, int thread)
             scree_conv_s16(shape, &params->quant, run->in, run->weights, run->bias, run->out, tile);
         break;
     default:
-        if (params->is_hybrid)
-            scree_conv_hybrid_transposed(shape, &run->hybrid, run->in, run->weights, run->bias,
-                                         run->out, tile);
-        else
-            scree_conv_f32(shape, params->min_f32, params->max_f32, run->in, run->weights,
-                           run->bias, run->out, tile);
+        scree_conv_hybrid_transposed(shape, &run->hybrid, run->in, run->weights, run->bias,
+                                     run->out, tile);
         break;
     }
+}
+
+static void run_tiles(const struct scree_call *call, const struct scree_call *view)
+{
+    const struct transpose_conv_params *params = call->params;
+    struct transpose_conv_run run = {
+        .call = call,
+        .params = params,
+        .in = view->inputs[0]->data,
+        .weights = scree_matrix_weights(view, &params->scratch),
+        .bias = scree_matrix_bias(view),
+        .out = call->outputs[0]->data,
+        .hybrid = params->hybrid,
+    };
+
+    if (params->is_hybrid)
+        run.in =
+            scree_matrix_quantize_input(view, &params->scratch, params->shape.n, true, &run.hybrid);
+    scree_pool_run(call->pool, scree_conv_tiles(&params->shape), transpose_conv_tile, &run);
 }
 
 int scree_transpose_conv_run(const struct scree_call *call, struct scree_error *err)
@@ -208,25 +226,13 @@ int scree_transpose_conv_run(const struct scree_call *call, struct scree_error *
     const struct transpose_conv_params *params = call->params;
     struct scree_operand *inputs[3];
     const struct scree_call view = reorder(call, inputs);
-    struct transpose_conv_run run;
 
     (void)err;
-    if (params->gemm) {
+    if (call->outputs[0]->type == SCREE_TYPE_FLOAT32 && !params->is_hybrid)
+        scree_matrix_f32_run(&view, &params->f32);
+    else if (params->gemm)
         scree_matrix_run_packed(&view, params->gemm);
-        return 0;
-    }
-    run = (struct transpose_conv_run){
-        .call = call,
-        .params = params,
-        .in = view.inputs[0]->data,
-        .weights = scree_matrix_weights(&view, &params->scratch),
-        .bias = scree_matrix_bias(&view),
-        .out = call->outputs[0]->data,
-        .hybrid = params->hybrid,
-    };
-    if (params->is_hybrid)
-        run.in = scree_matrix_quantize_input(&view, &params->scratch, params->shape.n, true,
-                                             &run.hybrid);
-    scree_pool_run(call->pool, scree_conv_tiles(&params->shape), transpose_conv_tile, &run);
+    else
+        run_tiles(call, &view);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "plan/exact.h"
 #include "plan/fuse.h"
 #include "plan/place.h"
 
@@ -23,6 +24,7 @@ struct planner {
     const struct scree_op_set *ops;
     size_t fold_limit;
     bool *fused;
+    bool exact_floats;
     struct scree_arena arena;
 };
 
@@ -118,6 +120,7 @@ static int make_call(struct planner *planner, uint32_t index, struct scree_error
     call->arena = &plan->arena;
     call->kernels = planner->ops->kernels;
     call->once = true;
+    call->exact_floats = planner->exact_floats;
     call->inputs = operand_list(plan, node->inputs, node->n_inputs);
     call->outputs = operand_list(plan, node->outputs, node->n_outputs);
     call->n_intermediates = node->n_intermediates;
@@ -491,6 +494,7 @@ static int make_plan(struct planner *planner, const struct scree_shape *shapes,
             return rc;
     }
     plan->weights_bytes = count_weights(plan->subgraph);
+    planner->exact_floats = scree_graph_wants_exact_floats(plan->subgraph);
     planner->fold_limit = FOLD_FREE_BYTES + FOLD_FACTOR * plan->weights_bytes;
     rc = set_inputs(plan, shapes, err);
     if (rc >= 0)

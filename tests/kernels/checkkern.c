@@ -196,7 +196,7 @@ struct options {
 
 /* Checks one row; returns 1 if it failed. */
 #define KERNEL(member, flags, symbol)                                                  \
-    static int row_##symbol(const struct options *options, int *n_skipped)             \
+    static int row_##member##_##symbol(const struct options *options, int *n_skipped)             \
     {                                                                                  \
         struct check check = {#member, #symbol, options->seed, options->bench, 0, 0};  \
         struct scree_kernels definitions;                                              \
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
         return 2;
     printf("seed %llu, processor %s\n", (unsigned long long)options.seed,
            scree_cpu_name(options.cpu));
-#define KERNEL(member, cpu, symbol) n_failed += row_##symbol(&options, &n_skipped);
+#define KERNEL(member, cpu, symbol) n_failed += row_##member##_##symbol(&options, &n_skipped);
 #include "kernels/kernels.inc"
 #undef KERNEL
     printf("%d kernels differ, %d skipped\n", n_failed, n_skipped);

@@ -71,7 +71,6 @@ static bool next_tap(const struct scree_conv_shape *s, const struct block *block
 
 DEFINE_SPREAD(spread_bytes, uint8_t, int16_t, FROM_BYTE)
 DEFINE_SPREAD(spread_s16, int16_t, int16_t, UNCHANGED)
-DEFINE_SPREAD(spread_f32, float, float, UNCHANGED)
 
 /* The sums of a block for bytes; flip and zero points as described above. */
 static void sum_bytes(uint32_t *sum, const struct scree_conv_shape *s, const struct block *block,
@@ -134,28 +133,6 @@ static void block_hybrid(const struct scree_conv_shape *s, const struct scree_co
 
     sum_bytes(sum, s, block, (const uint8_t *)in, (const uint8_t *)filter, 0, zp, 0);
     scree_rescale_row(hybrid, sum, bias, block->n_image, block->o, block->n, out);
-}
-
-static void block_f32(const struct scree_conv_shape *s, float min, float max, const float *in,
-                      const float *filter, const float *bias, float *out, const struct block *block)
-{
-    struct tap tap = {0};
-    float sum[BLOCK] = {0};
-    float x[BLOCK];
-
-    while (next_tap(s, block, &tap)) {
-        const float *weights = filter + tap.filter + (size_t)block->o;
-
-        spread_f32(x, in + tap.in, block->o, block->n, s->out_c / s->in_c, 0, 0);
-        for (int32_t i = 0; i < block->n; i++)
-            sum[i] += x[i] * weights[i];
-    }
-    for (int32_t i = 0; i < block->n; i++) {
-        float value = sum[i] + (bias ? bias[block->o + i] : 0);
-
-        value = value < min ? min : value;
-        out[i] = max < value ? max : value;
-    }
 }
 
 /* Begins a walk over the blocks of a row. */
@@ -228,13 +205,6 @@ void scree_depthwise_hybrid(const struct scree_conv_shape *shape,
                             const int8_t *filter, const float *bias, float *out, size_t row)
 {
     FOR_BLOCKS(shape, row, block_hybrid(shape, hybrid, in, filter, bias, out + to, &block));
-}
-
-void scree_depthwise_f32(const struct scree_conv_shape *shape, float min, float max,
-                         const float *in, const float *filter, const float *bias, float *out,
-                         size_t row)
-{
-    FOR_BLOCKS(shape, row, block_f32(shape, min, max, in, filter, bias, out + to, &block));
 }
 
 /* ---- as a kernel with packed weights ---- */

@@ -1,7 +1,5 @@
 #include "kernels/product.h"
 
-#include <string.h>
-
 /* One row of weights with n_rows rows of activations. n_rows is a constant wherever this is used,
  * so each use is a loop with that many sums. */
 static inline __attribute__((always_inline)) void
@@ -53,57 +51,6 @@ void scree_product_s32(struct scree_product_sums *sums, const struct scree_produ
             break;
         }
     }
-}
-
-/* Four floats side by side. A vector type of the compiler: gcc does not find by itself that the
- * lanes of a sum can stay in registers, and takes four times as long. */
-typedef float quad __attribute__((vector_size(16)));
-
-static inline quad load(const float *x)
-{
-    quad v;
-
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-
-/* n_channels rows of weights with the lanes; n_channels is a constant of at most 4 wherever this is
- * used: as many sums as a processor's pipeline and registers have room for. */
-static inline __attribute__((always_inline)) void
-multiply_lanes(float (*sums)[SCREE_PRODUCT_LANES], const struct scree_product_lanes *lanes,
-               const float *weights, size_t stride, const int n_channels, size_t depth)
-{
-    quad low[4], high[4];
-
-    for (int j = 0; j < n_channels; j++) {
-        low[j] = load(sums[j]);
-        high[j] = load(sums[j] + 4);
-    }
-    for (size_t i = 0; i < depth; i++) {
-        quad x_low = load(lanes->x[i]), x_high = load(lanes->x[i] + 4);
-
-        for (int j = 0; j < n_channels; j++) {
-            float w = weights[(size_t)j * stride + i];
-
-            low[j] += x_low * w;
-            high[j] += x_high * w;
-        }
-    }
-    for (int j = 0; j < n_channels; j++) {
-        memcpy(sums[j], &low[j], sizeof low[j]);
-        memcpy(sums[j] + 4, &high[j], sizeof high[j]);
-    }
-}
-
-void scree_product_f32(struct scree_product_sums_f32 *sums, const struct scree_product_lanes *lanes,
-                       const float *weights, size_t stride, int n_channels, size_t depth)
-{
-    int j = 0;
-
-    for (; j + 4 <= n_channels; j += 4)
-        multiply_lanes(&sums->sum[j], lanes, weights + (size_t)j * stride, stride, 4, depth);
-    for (; j < n_channels; j++)
-        multiply_lanes(&sums->sum[j], lanes, weights + (size_t)j * stride, stride, 1, depth);
 }
 
 int32_t scree_sum_s16(const int16_t *x, size_t n)

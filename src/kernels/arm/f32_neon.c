@@ -1,0 +1,9 @@
+/* Float kernels: NEON, each product rounded as TFLite's reference kernels do. */
+#define LANES_FUSED 0
+#define LANES_NAME(name) name##_neon
+
+#include "kernels/f32/lanes_neon.h"
+#include "kernels/kernels.h"
+/* the vocabulary comes first */
+#include "kernels/f32/depthwise.h"
+#include "kernels/f32/gemm.h"

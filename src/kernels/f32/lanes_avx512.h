@@ -1,0 +1,77 @@
+/* kernels/f32/lanes_avx512.h - sixteen floats side by side: AVX-512 F.
+ *
+ * The vocabulary of kernels/f32/: see gemm.h there. */
+#ifndef SCREE_KERNELS_F32_LANES_AVX512_H
+#define SCREE_KERNELS_F32_LANES_AVX512_H
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LANES 16
+#if LANES_FUSED
+#define LANES_ROWS 14 /* 14 x 32 sums, two vectors of weights and one of an input: 31 registers */
+#else
+#define LANES_ROWS 12 /* and products */
+#endif
+
+typedef __m512 lanes;
+
+static inline lanes lanes_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+static inline lanes lanes_load(const float *x)
+{
+    return _mm512_loadu_ps(x);
+}
+
+static inline __mmask16 lanes_first(size_t n)
+{
+    return (__mmask16)((UINT32_C(1) << n) - 1);
+}
+
+/* The first n of a vector, n <= LANES; the others are 0. */
+static inline lanes lanes_load_first(const float *x, size_t n)
+{
+    return _mm512_maskz_loadu_ps(lanes_first(n), x);
+}
+
+static inline void lanes_store(float *to, lanes v)
+{
+    _mm512_storeu_ps(to, v);
+}
+
+static inline void lanes_store_first(float *to, lanes v, size_t n)
+{
+    _mm512_mask_storeu_ps(to, lanes_first(n), v);
+}
+
+static inline lanes lanes_add(lanes a, lanes b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline lanes lanes_mul(lanes a, lanes b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+/* sum + a * b, rounded once or twice */
+static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
+{
+    if (!LANES_FUSED)
+        return _mm512_add_ps(sum, _mm512_mul_ps(a, b));
+    return _mm512_fmadd_ps(a, b, sum);
+}
+
+/* v < min ? min : v, then v > max ? max : v: MAXPS gives its second operand where they do not
+ * compare. */
+static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
+{
+    return _mm512_min_ps(max, _mm512_max_ps(min, v));
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* kernels/f32/lanes_c.h - four floats side by side, in the compiler's own vectors.
+ *
+ * The vocabulary of kernels/f32/: see gemm.h there. There is no fused multiply-add here. */
+#ifndef SCREE_KERNELS_F32_LANES_C_H
+#define SCREE_KERNELS_F32_LANES_C_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES      4
+#define LANES_ROWS 3 /* 3 x 8 sums, leaving room in 16 registers */
+
+typedef float lanes __attribute__((vector_size(16)));
+typedef int32_t lanes_mask __attribute__((vector_size(16)));
+
+static inline lanes lanes_set(float x)
+{
+    return (lanes){x, x, x, x};
+}
+
+static inline lanes lanes_load(const float *x)
+{
+    lanes v;
+
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+/* The first n of a vector, n <= LANES; the others are 0. */
+static inline lanes lanes_load_first(const float *x, size_t n)
+{
+    lanes v = {0};
+
+    for (size_t i = 0; i < LANES && i < n; i++)
+        v[i] = x[i];
+    return v;
+}
+
+static inline void lanes_store(float *to, lanes v)
+{
+    memcpy(to, &v, sizeof v);
+}
+
+static inline void lanes_store_first(float *to, lanes v, size_t n)
+{
+    for (size_t i = 0; i < LANES && i < n; i++)
+        to[i] = v[i];
+}
+
+static inline lanes lanes_add(lanes a, lanes b)
+{
+    return a + b;
+}
+
+static inline lanes lanes_mul(lanes a, lanes b)
+{
+    return a * b;
+}
+
+/* sum + a * b, rounded twice */
+static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
+{
+    return sum + a * b;
+}
+
+/* v < min ? min : v, then v > max ? max : v. */
+static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
+{
+    lanes_mask below = v < min, above;
+
+    v = (lanes)((below & (lanes_mask)min) | (~below & (lanes_mask)v));
+    above = max < v;
+    return (lanes)((above & (lanes_mask)max) | (~above & (lanes_mask)v));
+}
+
+#endif

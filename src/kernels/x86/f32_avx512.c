@@ -1,0 +1,9 @@
+/* Float kernels: AVX-512, each product rounded as TFLite's reference kernels do. */
+#define LANES_FUSED 0
+#define LANES_NAME(name) name##_avx512
+
+#include "kernels/f32/lanes_avx512.h"
+#include "kernels/kernels.h"
+/* the vocabulary comes first */
+#include "kernels/f32/depthwise.h"
+#include "kernels/f32/gemm.h"
