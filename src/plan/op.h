@@ -62,7 +62,7 @@ struct scree_call {
     struct scree_arena *arena;   /* prepare: where params live; not for run */
     const struct scree_kernels *kernels; /* what this machine computes with: kernels/kernels.h */
     bool once; /* prepare is at planning, for many runs: work done ahead pays. Else for one run */
-    bool exact_floats; /* floats must have the reference's bits: plan/exact.h */
+    bool exact_floats;       /* floats must have the reference's bits: plan/exact.h */
     struct scree_pool *pool; /* run: may be NULL (one thread) */
     uint64_t macs;           /* set by prepare of matrix products: multiply-accumulates of a run */
     uint32_t consumed; /* set by prepare, 0 by default: bit i: run does not read constant input i,

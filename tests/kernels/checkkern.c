@@ -196,7 +196,7 @@ struct options {
 
 /* Checks one row; returns 1 if it failed. */
 #define KERNEL(member, flags, symbol)                                                  \
-    static int row_##member##_##symbol(const struct options *options, int *n_skipped)             \
+    static int row_##member##_##symbol(const struct options *options, int *n_skipped)  \
     {                                                                                  \
         struct check check = {#member, #symbol, options->seed, options->bench, 0, 0};  \
         struct scree_kernels definitions;                                              \

@@ -1,5 +1,5 @@
 /* Float kernels: NEON, each product rounded as TFLite's reference kernels do. */
-#define LANES_FUSED 0
+#define LANES_FUSED      0
 #define LANES_NAME(name) name##_neon
 
 #include "kernels/f32/lanes_neon.h"

@@ -1,5 +1,5 @@
 /* Float kernels: the definitions. */
-#define LANES_FUSED 0
+#define LANES_FUSED      0
 #define LANES_NAME(name) name##_c
 
 #include "kernels/f32/lanes_c.h"

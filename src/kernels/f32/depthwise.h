@@ -84,9 +84,9 @@ depthwise_sum(const struct depthwise_row *row, const struct depthwise_block *blo
                 lanes weights = depthwise_load_weights(w + at, n);
 
                 for (int p = 0; p < n_pixels; p++)
-                    sum[p][v] =
-                        lanes_add_product(depthwise_load(x + (size_t)p * step, c + at, n, multiplier),
-                                  weights, sum[p][v]);
+                    sum[p][v] = lanes_add_product(
+                        depthwise_load(x + (size_t)p * step, c + at, n, multiplier), weights,
+                        sum[p][v]);
             }
         }
     }

@@ -40,17 +40,17 @@ LANES_INLINE void gemm_step(struct gemm_sums *sums, const float *const *x, size_
 
 #ifdef lanes_add_product_lane
 /* Lane `lane`, a literal, of four inputs a row. */
-#define GEMM_LANE(lane)                                                                   \
-    do {                                                                                  \
-        lanes low = lanes_load(w + (lane)*step);                                          \
-        lanes high = n_vectors > 1 ? lanes_load(w + (lane)*step + LANES) : low;           \
-                                                                                          \
-        _Pragma("GCC unroll 16") for (int p = 0; p < n_rows; p++)                         \
-        {                                                                                 \
+#define GEMM_LANE(lane)                                                                          \
+    do {                                                                                         \
+        lanes low = lanes_load(w + (lane)*step);                                                 \
+        lanes high = n_vectors > 1 ? lanes_load(w + (lane)*step + LANES) : low;                  \
+                                                                                                 \
+        _Pragma("GCC unroll 16") for (int p = 0; p < n_rows; p++)                                \
+        {                                                                                        \
             sums->sum[p][0] = lanes_add_product_lane(low, input[p], lane, sums->sum[p][0]);      \
-            if (n_vectors > 1)                                                            \
+            if (n_vectors > 1)                                                                   \
                 sums->sum[p][1] = lanes_add_product_lane(high, input[p], lane, sums->sum[p][1]); \
-        }                                                                                 \
+        }                                                                                        \
     } while (0)
 
 /* The same for k to k + 3, with rows of weights `step` apart. */
@@ -141,13 +141,13 @@ LANES_INLINE void gemm_run(const struct scree_gemm_f32_tile *tile, const int n_r
     {                                        \
         gemm_##n_rows##x1, gemm_##n_rows##x2 \
     }
-#define GEMM_ENTRIES_3     GEMM_ENTRY(1), GEMM_ENTRY(2), GEMM_ENTRY(3)
-#define GEMM_ENTRIES_4     GEMM_ENTRIES_3, GEMM_ENTRY(4)
-#define GEMM_ENTRIES_6     GEMM_ENTRIES_4, GEMM_ENTRY(5), GEMM_ENTRY(6)
-#define GEMM_ENTRIES_8     GEMM_ENTRIES_6, GEMM_ENTRY(7), GEMM_ENTRY(8)
-#define GEMM_ENTRIES_10    GEMM_ENTRIES_8, GEMM_ENTRY(9), GEMM_ENTRY(10)
-#define GEMM_ENTRIES_12    GEMM_ENTRIES_10, GEMM_ENTRY(11), GEMM_ENTRY(12)
-#define GEMM_ENTRIES_14    GEMM_ENTRIES_12, GEMM_ENTRY(13), GEMM_ENTRY(14)
+#define GEMM_ENTRIES_3  GEMM_ENTRY(1), GEMM_ENTRY(2), GEMM_ENTRY(3)
+#define GEMM_ENTRIES_4  GEMM_ENTRIES_3, GEMM_ENTRY(4)
+#define GEMM_ENTRIES_6  GEMM_ENTRIES_4, GEMM_ENTRY(5), GEMM_ENTRY(6)
+#define GEMM_ENTRIES_8  GEMM_ENTRIES_6, GEMM_ENTRY(7), GEMM_ENTRY(8)
+#define GEMM_ENTRIES_10 GEMM_ENTRIES_8, GEMM_ENTRY(9), GEMM_ENTRY(10)
+#define GEMM_ENTRIES_12 GEMM_ENTRIES_10, GEMM_ENTRY(11), GEMM_ENTRY(12)
+#define GEMM_ENTRIES_14 GEMM_ENTRIES_12, GEMM_ENTRY(13), GEMM_ENTRY(14)
 
 #define GEMM_PASTE_2(a, b) a##b
 #define GEMM_PASTE(a, b)   GEMM_PASTE_2(a, b)

@@ -1,5 +1,5 @@
 /* Float kernels: AVX2, each product rounded as TFLite's reference kernels do. */
-#define LANES_FUSED 0
+#define LANES_FUSED      0
 #define LANES_NAME(name) name##_avx2
 
 #include "kernels/f32/lanes_avx2.h"
