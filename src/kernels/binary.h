@@ -10,7 +10,34 @@
 #define SCREE_KERNELS_BINARY_H
 
 #include "kernels/fixed.h"
+#include "kernels/lanes.h"
 #include "kernels/rows.h"
+
+/* What the vector variants of the 8-bit sums and products need. They take all bytes for uint8:
+ * those of int8 have their top bit flipped, and zero points 128 more.
+ *
+ * ADD and SUB bring both inputs to twice the larger scale. The multiplier of the input that has it,
+ * `plain`, is 1/2, and (q - zero_point) << 20 becomes (q - zero_point) << 19 without rounding; only
+ * the other input is rounded. A sum is
+ *
+ *     (q_plain << 5) * plain_factor + plain_bias * 2^14 +- rounded(q_other)
+ *
+ * where the bias holds the zero point and out's bound, so that the sum is not negative. */
+struct scree_binary_lanes {
+    bool usable; /* else only the definition does it */
+    uint8_t flip, min, max;
+    int16_t zero_point[2];            /* products */
+    int plain;                        /* sums: index of the input */
+    bool minus;                       /* sums: the other input is subtracted */
+    int16_t plain_factor, plain_bias; /* sums: 2^14 or -2^14; in units of 2^14 */
+    int16_t other_bias;       /* sums: (q << 6) * 2^14 + other_bias * 2^14 goes into other */
+    struct scree_lanes other; /* sums: 16 times the same */
+    struct scree_lanes out;   /* likewise, for sums and products with their bound added */
+};
+
+/* The bounds of sums, and of products, that `out` is made for. */
+#define SCREE_SUM_BOUND     ((uint32_t)510 << 19)
+#define SCREE_PRODUCT_BOUND ((uint32_t)255 * 255)
 
 struct scree_binary_params {
     float min_f32, max_f32;                 /* clamp of f32 and f16 */
@@ -23,7 +50,15 @@ struct scree_binary_params {
     int32_t left_shift;                     /* quantized: of the inputs, before multiplier */
     int32_t right_shift[2];                 /* i16 with power of two scales; in [0, 31], one is 0 */
     int32_t exponent;                       /* pow_n: >= 1 */
+    struct scree_binary_lanes lanes;        /* add, sub and mul of u8 and i8 */
 };
+
+/* Fills params->lanes from the other fields, for scree_add_u8 and scree_add_i8, the two of SUB, the
+ * two of MUL. usable becomes false where the parameters are out of the ordinary: the output's
+ * multiplier is 1 or more, or a zero point is not a number of the type. */
+void scree_binary_add_lanes(struct scree_binary_params *params, bool is_signed);
+void scree_binary_sub_lanes(struct scree_binary_params *params, bool is_signed);
+void scree_binary_mul_lanes(struct scree_binary_params *params, bool is_signed);
 
 /* A quantized input k on the scale that both inputs share. */
 static inline int32_t scree_binary_input(int32_t q, const struct scree_binary_params *p, int k)

@@ -95,6 +95,8 @@ int scree_binary_run(const struct scree_call *call, struct scree_error *err)
 /* ---- quantized ---------------------------------------------------------------------------------
  */
 
+typedef void lanes_fn(struct scree_binary_params *params, bool is_signed);
+
 static bool is_8bit(const struct scree_operand *operand)
 {
     return operand->type == SCREE_TYPE_UINT8 || operand->type == SCREE_TYPE_INT8;
@@ -120,9 +122,11 @@ int scree_binary_prepare_quantized(const struct scree_call *call, enum scree_act
     return 0;
 }
 
-/* Where both inputs are functions of one byte, so is the output. Always returns 0. */
-static int prefer_table(struct scree_call *call, struct scree_binary *binary)
+/* The last part of prepare. Where both inputs are functions of one byte, so is the output. */
+static int finish(struct scree_call *call, lanes_fn *set_lanes, struct scree_binary *binary)
 {
+    if (is_8bit(call->outputs[0]))
+        set_lanes(&binary->args, call->outputs[0]->type == SCREE_TYPE_INT8);
     binary->by_table = scree_table_of_two(call, binary->row, &binary->args, binary->table);
     return 0;
 }
@@ -215,7 +219,7 @@ int scree_add_prepare(struct scree_call *call, struct scree_error *err)
         return rc;
     rc = prepare_sum(call, options->activation, options->pot_scale_int16, scree_add_q16,
                      scree_add_pot16, binary, err);
-    return rc < 0 ? rc : prefer_table(call, binary);
+    return rc < 0 ? rc : finish(call, scree_binary_add_lanes, binary);
 }
 
 int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
@@ -234,7 +238,7 @@ int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
         return rc;
     rc = prepare_sum(call, options->activation, options->pot_scale_int16, scree_sub_q16,
                      scree_sub_pot16, binary, err);
-    return rc < 0 ? rc : prefer_table(call, binary);
+    return rc < 0 ? rc : finish(call, scree_binary_sub_lanes, binary);
 }
 
 /* ---- MUL, DIV ----------------------------------------------------------------------------------
@@ -268,7 +272,7 @@ int scree_mul_prepare(struct scree_call *call, struct scree_error *err)
                                     call->inputs[1]->quant->scale[0] /
                                     call->outputs[0]->quant->scale[0],
                                 &binary->args.out_multiplier, err);
-    return rc < 0 ? rc : prefer_table(call, binary);
+    return rc < 0 ? rc : finish(call, scree_binary_mul_lanes, binary);
 }
 
 int scree_div_prepare(struct scree_call *call, struct scree_error *err)

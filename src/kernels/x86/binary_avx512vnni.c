@@ -1,152 +1,154 @@
+/* Sums and products of bytes, 64 at a time. Bytes are widened by interleaving them within 128-bit
+ * lanes, which packing undoes: so nothing has to be put in order. */
 #include <immintrin.h>
 
-#include "kernels/binary_q8.h"
 #include "kernels/kernels.h"
+#include "kernels/x86/requantize_avx512.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* What a row adds up: x + y, x - y, or y - x, where x is the input that is not rounded. */
-enum sum { PLUS, MINUS, REVERSED };
+/* 64 numbers of 32 bits, in the order of interleaved bytes. */
+struct quads {
+    __m512i part[4];
+};
 
-/* high(x, q): see kernels/fixed.h, scree_mul_high(). */
-INLINE __m512i mul_high(__m512i x, __m512i q)
+/* Up to 64 bytes, as of uint8; with step 0 the first one 64 times. */
+INLINE __m512i load(const uint8_t *from, size_t step, __mmask64 mask,
+                    const struct scree_binary_lanes *lanes)
 {
-    const __m512i nudge = _mm512_set1_epi64((int64_t)1 << 30);
-    __m512i even = _mm512_add_epi64(_mm512_mul_epi32(x, q), nudge);
-    __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), q), nudge);
+    __m512i bytes = step ? _mm512_maskz_loadu_epi8(mask, from) : _mm512_set1_epi8((char)*from);
 
-    return _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 31), _mm512_add_epi64(odd, odd));
+    return _mm512_xor_si512(bytes, _mm512_set1_epi8((char)lanes->flip));
 }
 
-/* round(high(x, q) / 2^right) */
-INLINE __m512i scale(__m512i x, int32_t q, int32_t half, int32_t right)
+/* (q << shift) * factor + bias * 2^14 */
+INLINE struct quads widen(__m512i bytes, int shift, int16_t factor, int16_t bias)
 {
-    __m512i high = mul_high(x, _mm512_set1_epi32(q));
-    __m512i sign = _mm512_srai_epi32(high, 31);
+    const __m512i zero = _mm512_setzero_si512(), biases = _mm512_set1_epi16(bias);
+    const __m512i factors = _mm512_set1_epi32((1 << 30) | (uint16_t)factor);
+    __m512i low = _mm512_slli_epi16(_mm512_unpacklo_epi8(bytes, zero), (unsigned)shift);
+    __m512i high = _mm512_slli_epi16(_mm512_unpackhi_epi8(bytes, zero), (unsigned)shift);
 
-    return _mm512_sra_epi32(_mm512_add_epi32(_mm512_add_epi32(high, _mm512_set1_epi32(half)), sign),
-                            _mm_cvtsi32_si128(right));
+    return (struct quads){{
+        _mm512_madd_epi16(_mm512_unpacklo_epi16(low, biases), factors),
+        _mm512_madd_epi16(_mm512_unpackhi_epi16(low, biases), factors),
+        _mm512_madd_epi16(_mm512_unpacklo_epi16(high, biases), factors),
+        _mm512_madd_epi16(_mm512_unpackhi_epi16(high, biases), factors),
+    }};
 }
 
-/* Sixteen numbers less their zero point; with step 0 the first one sixteen times. */
-INLINE __m512i load(const uint8_t *from, size_t step, __mmask16 mask, bool is_signed, int32_t zp)
+/* Sums or products with their bound added, scaled, clamped and stored. */
+INLINE void store(uint8_t *to, __mmask64 mask, struct quads x,
+                  const struct scree_binary_lanes *lanes)
 {
-    __m128i bytes = step ? _mm_maskz_loadu_epi8(mask, from) : _mm_set1_epi8((char)*from);
-    __m512i numbers = is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+    const struct scree_clamp_avx512 clamp = {_mm512_set1_epi8((char)lanes->min),
+                                             _mm512_set1_epi8((char)lanes->max),
+                                             _mm512_set1_epi8((char)lanes->flip)};
+    __m512i bytes;
 
-    return _mm512_sub_epi32(numbers, _mm512_set1_epi32(zp));
+    for (int i = 0; i < 4; i++)
+        x.part[i] = scree_requantize_avx512(x.part[i], &lanes->out, false);
+    bytes = _mm512_packus_epi16(_mm512_packs_epi32(x.part[0], x.part[1]),
+                                _mm512_packs_epi32(x.part[2], x.part[3]));
+    _mm512_mask_storeu_epi8(to, mask, scree_clamp_bytes_avx512(bytes, clamp));
 }
 
-INLINE void store(uint8_t *to, __mmask16 mask, __m512i x, const struct scree_out_q8 *out)
+INLINE __mmask64 mask_of(size_t n)
 {
-    __m512i scaled =
-        _mm512_add_epi32(scale(x, out->q, out->half, out->right), _mm512_set1_epi32(out->zp));
-
-    scaled = _mm512_max_epi32(scaled, _mm512_set1_epi32(out->min));
-    scaled = _mm512_min_epi32(scaled, _mm512_set1_epi32(out->max));
-    _mm512_mask_cvtepi32_storeu_epi8(to, mask, scaled);
+    return n < 64 ? _cvtu64_mask64((UINT64_C(1) << n) - 1) : ~(__mmask64)0;
 }
 
-INLINE __mmask16 mask_of(size_t n)
+/* The rounded input of a sum. */
+INLINE struct quads rounded(__m512i bytes, const struct scree_binary_lanes *lanes)
 {
-    return n < 16 ? (__mmask16)((1u << n) - 1) : 0xffff;
+    struct quads x = widen(bytes, 6, 1 << 14, lanes->other_bias);
+
+    for (int i = 0; i < 4; i++)
+        x.part[i] = scree_requantize_avx512(x.part[i], &lanes->other, false);
+    return x;
 }
 
-INLINE void sum_loop(uint8_t *to, const uint8_t *plain, size_t step_plain, const uint8_t *other,
-                     size_t step_other, size_t n, const struct scree_sum_q8 *p, bool is_signed,
-                     enum sum kind)
+INLINE void sum_loop(uint8_t *to, const void *const *in, const size_t *steps, size_t n,
+                     const struct scree_binary_lanes *lanes, bool minus)
 {
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = mask_of(n - i);
-        __m512i x = load(plain + i * step_plain, step_plain, mask, is_signed, p->zp_plain);
-        __m512i y = load(other + i * step_other, step_other, mask, is_signed, p->zp);
+    const uint8_t *plain = in[lanes->plain], *other = in[1 - lanes->plain];
+    size_t plain_step = steps[lanes->plain], other_step = steps[1 - lanes->plain];
 
-        x = _mm512_slli_epi32(x, 19);
-        y = scale(_mm512_sll_epi32(y, _mm_cvtsi32_si128(p->left)), p->q, p->half, p->right);
-        x = kind == PLUS    ? _mm512_add_epi32(x, y)
-            : kind == MINUS ? _mm512_sub_epi32(x, y)
-                            : _mm512_sub_epi32(y, x);
-        store(to + i, mask, x, &p->out);
+    for (size_t i = 0; i < n; i += 64) {
+        __mmask64 mask = mask_of(n - i);
+        __m512i x = load(plain + i * plain_step, plain_step, mask, lanes);
+        __m512i y = load(other + i * other_step, other_step, mask, lanes);
+        struct quads sum = widen(x, 5, lanes->plain_factor, lanes->plain_bias);
+        struct quads added = rounded(y, lanes);
+
+        for (int k = 0; k < 4; k++)
+            sum.part[k] = minus ? _mm512_sub_epi32(sum.part[k], added.part[k])
+                                : _mm512_add_epi32(sum.part[k], added.part[k]);
+        store(to + i, mask, sum, lanes);
     }
 }
 
-/* Each way of reading the inputs in a loop of its own. */
-INLINE void sum_row(void *to, const void *const *in, const size_t *steps, size_t n,
-                    const struct scree_sum_q8 *p, bool is_signed, enum sum kind)
+static void sum_row(uint8_t *to, const void *const *in, const size_t *steps, size_t n,
+                    const struct scree_binary_lanes *lanes)
 {
-    const uint8_t *plain = in[p->plain], *other = in[1 - p->plain];
-
-    if (!steps[p->plain])
-        sum_loop(to, plain, 0, other, 1, n, p, is_signed, kind);
-    else if (!steps[1 - p->plain])
-        sum_loop(to, plain, 1, other, 0, n, p, is_signed, kind);
+    if (lanes->minus)
+        sum_loop(to, in, steps, n, lanes, true);
     else
-        sum_loop(to, plain, 1, other, 1, n, p, is_signed, kind);
+        sum_loop(to, in, steps, n, lanes, false);
 }
 
-#define DEFINE_SUM(suffix, is_signed)                                                           \
-    void scree_add_##suffix##_avx512vnni(void *out, const void *const *in, const size_t *steps, \
-                                         size_t n, const void *params)                          \
-    {                                                                                           \
-        struct scree_sum_q8 sum;                                                                \
-                                                                                                \
-        if (scree_sum_q8_init(&sum, params))                                                    \
-            sum_row(out, in, steps, n, &sum, is_signed, PLUS);                                  \
-        else                                                                                    \
-            scree_add_##suffix(out, in, steps, n, params);                                      \
-    }                                                                                           \
-    void scree_sub_##suffix##_avx512vnni(void *out, const void *const *in, const size_t *steps, \
-                                         size_t n, const void *params)                          \
-    {                                                                                           \
-        struct scree_sum_q8 sum;                                                                \
-                                                                                                \
-        if (!scree_sum_q8_init(&sum, params))                                                   \
-            scree_sub_##suffix(out, in, steps, n, params);                                      \
-        else if (sum.plain == 0)                                                                \
-            sum_row(out, in, steps, n, &sum, is_signed, MINUS);                                 \
-        else                                                                                    \
-            sum_row(out, in, steps, n, &sum, is_signed, REVERSED);                              \
-    }
-
-DEFINE_SUM(u8, false)
-DEFINE_SUM(i8, true)
-
-INLINE void product_loop(uint8_t *to, const uint8_t *in_x, size_t step_x, const uint8_t *in_y,
-                         size_t step_y, size_t n, const struct scree_binary_params *p,
-                         const struct scree_out_q8 *out, bool is_signed)
+/* Products less than 2^16 of numbers of 9 bits, their bound added. */
+INLINE struct quads products(__m512i x, __m512i y, const struct scree_binary_lanes *lanes)
 {
-    for (size_t i = 0; i < n; i += 16) {
-        __mmask16 mask = mask_of(n - i);
-        __m512i x = load(in_x + i * step_x, step_x, mask, is_signed, p->zero_point[0]);
-        __m512i y = load(in_y + i * step_y, step_y, mask, is_signed, p->zero_point[1]);
+    const __m512i zero = _mm512_setzero_si512(),
+                  bound = _mm512_set1_epi32((int)SCREE_PRODUCT_BOUND),
+                  zp_x = _mm512_set1_epi16(lanes->zero_point[0]),
+                  zp_y = _mm512_set1_epi16(lanes->zero_point[1]);
+    __m512i x0 = _mm512_sub_epi16(_mm512_unpacklo_epi8(x, zero), zp_x);
+    __m512i x1 = _mm512_sub_epi16(_mm512_unpackhi_epi8(x, zero), zp_x);
+    __m512i y0 = _mm512_sub_epi16(_mm512_unpacklo_epi8(y, zero), zp_y);
+    __m512i y1 = _mm512_sub_epi16(_mm512_unpackhi_epi8(y, zero), zp_y);
+    __m512i low0 = _mm512_mullo_epi16(x0, y0), high0 = _mm512_mulhi_epi16(x0, y0);
+    __m512i low1 = _mm512_mullo_epi16(x1, y1), high1 = _mm512_mulhi_epi16(x1, y1);
 
-        store(to + i, mask, _mm512_mullo_epi32(x, y), out);
-    }
+    return (struct quads){{
+        _mm512_add_epi32(_mm512_unpacklo_epi16(low0, high0), bound),
+        _mm512_add_epi32(_mm512_unpackhi_epi16(low0, high0), bound),
+        _mm512_add_epi32(_mm512_unpacklo_epi16(low1, high1), bound),
+        _mm512_add_epi32(_mm512_unpackhi_epi16(low1, high1), bound),
+    }};
 }
 
-INLINE void product_row(void *to, const void *const *in, const size_t *steps, size_t n,
-                        const struct scree_binary_params *p, const struct scree_out_q8 *out,
-                        bool is_signed)
+static void product_row(uint8_t *to, const void *const *in, const size_t *steps, size_t n,
+                        const struct scree_binary_lanes *lanes)
 {
-    if (!steps[0])
-        product_loop(to, in[0], 0, in[1], 1, n, p, out, is_signed);
-    else if (!steps[1])
-        product_loop(to, in[0], 1, in[1], 0, n, p, out, is_signed);
-    else
-        product_loop(to, in[0], 1, in[1], 1, n, p, out, is_signed);
+    const uint8_t *in_x = in[0], *in_y = in[1];
+
+    for (size_t i = 0; i < n; i += 64) {
+        __mmask64 mask = mask_of(n - i);
+        __m512i x = load(in_x + i * steps[0], steps[0], mask, lanes);
+        __m512i y = load(in_y + i * steps[1], steps[1], mask, lanes);
+
+        store(to + i, mask, products(x, y, lanes), lanes);
+    }
 }
 
-#define DEFINE_PRODUCT(suffix, is_signed)                                                       \
-    void scree_mul_##suffix##_avx512vnni(void *out, const void *const *in, const size_t *steps, \
-                                         size_t n, const void *params)                          \
-    {                                                                                           \
-        struct scree_out_q8 scaling;                                                            \
-                                                                                                \
-        if (scree_product_q8_init(&scaling, params))                                            \
-            product_row(out, in, steps, n, params, &scaling, is_signed);                        \
-        else                                                                                    \
-            scree_mul_##suffix(out, in, steps, n, params);                                      \
+#define DEFINE_ROW(op, suffix, row)                                                                \
+    void scree_##op##_##suffix##_avx512vnni(void *out, const void *const *in, const size_t *steps, \
+                                            size_t n, const void *params)                          \
+    {                                                                                              \
+        const struct scree_binary_lanes *lanes =                                                   \
+            &((const struct scree_binary_params *)params)->lanes;                                  \
+                                                                                                   \
+        if (lanes->usable)                                                                         \
+            row(out, in, steps, n, lanes);                                                         \
+        else                                                                                       \
+            scree_##op##_##suffix(out, in, steps, n, params);                                      \
     }
 
-DEFINE_PRODUCT(u8, false)
-DEFINE_PRODUCT(i8, true)
+DEFINE_ROW(add, u8, sum_row)
+DEFINE_ROW(add, i8, sum_row)
+DEFINE_ROW(sub, u8, sum_row)
+DEFINE_ROW(sub, i8, sum_row)
+DEFINE_ROW(mul, u8, product_row)
+DEFINE_ROW(mul, i8, product_row)
