@@ -1,0 +1,77 @@
+# The NPU of an RK3588 for scree: driver, permissions, delegate.
+packages:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+
+let
+  cfg = config.hardware.scree;
+  kernel = config.boot.kernelPackages.kernel;
+in
+{
+  options.hardware.scree = {
+    enable = lib.mkEnableOption "the NPU of RK3588 boards for scree";
+
+    package = lib.mkOption {
+      type = lib.types.package;
+      default = packages.${pkgs.stdenv.hostPlatform.system}.scree;
+      defaultText = lib.literalExpression "the flake's package";
+      description = "The scree to install.";
+    };
+
+    users = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      default = [ ];
+      example = [ "alice" ];
+      description = "Users who may use the NPU: they become members of group render.";
+    };
+
+    teflon.package = lib.mkOption {
+      type = lib.types.nullOr lib.types.package;
+      default = pkgs.mesa;
+      defaultText = lib.literalExpression "pkgs.mesa";
+      description = ''
+        The Mesa, 25.3 or later, whose libteflon.so drives the NPU; null to leave scree to what it finds by itself.
+      '';
+    };
+
+    renderLink = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      description = ''
+        Whether to make /dev/dri/renderD180 a link to the NPU, for a Mesa that looks for it in /dev/dri only.
+        `scree doctor` tells whether yours is one.
+      '';
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = lib.versionAtLeast kernel.version "6.18";
+        message = ''
+          hardware.scree needs Linux 6.18 or later, and this is ${kernel.version}:
+          boot.kernelPackages = pkgs.linuxPackages_latest;
+        '';
+      }
+    ];
+
+    # Not only when udev gets to it: a supply that no driver has asked for half a minute after the start is switched off.
+    boot.kernelModules = [ "rocket" ];
+
+    environment.systemPackages = [ cfg.package ];
+    environment.sessionVariables = lib.mkIf (cfg.teflon.package != null) {
+      SCREE_TEFLON = "${lib.getLib cfg.teflon.package}/lib/libteflon.so";
+    };
+
+    services.udev.packages = [ cfg.package ];
+    services.udev.extraRules = lib.mkIf cfg.renderLink ''
+      SUBSYSTEM=="accel", KERNEL=="accel[0-9]*", KERNELS=="rknn", SYMLINK+="dri/renderD180"
+    '';
+
+    users.groups.render.members = cfg.users;
+  };
+}

@@ -1,0 +1,73 @@
+# scree for nixpkgs' callPackage.
+{
+  lib,
+  stdenv,
+  meson,
+  ninja,
+  pkg-config,
+  python3,
+  cmocka,
+  jansson,
+  libjpeg,
+  libspng,
+  libwebp,
+  nghttp2,
+  zlib,
+  src ? ../..,
+}:
+
+stdenv.mkDerivation {
+  pname = "scree";
+  version = "0.1.0";
+  inherit src;
+
+  outputs = [
+    "out"
+    "dev"
+    "man"
+  ];
+
+  nativeBuildInputs = [
+    meson
+    ninja
+    pkg-config
+    python3
+  ];
+
+  buildInputs = [
+    jansson
+    libjpeg
+    libspng
+    libwebp
+    nghttp2
+    zlib
+  ];
+
+  nativeCheckInputs = [ python3 ];
+  checkInputs = [ cmocka ];
+
+  doCheck = stdenv.buildPlatform.canExecute stdenv.hostPlatform;
+  mesonFlags = [ (lib.mesonEnable "tests" true) ];
+  mesonCheckFlags = [
+    "--suite=unit"
+    "--suite=cli"
+  ];
+
+  postPatch = ''
+    patchShebangs tools
+  '';
+
+  postInstall = ''
+    install -Dm644 ../deploy/udev/60-scree.rules $out/lib/udev/rules.d/60-scree.rules
+  '';
+
+  meta = {
+    description = "Runs quantized TensorFlow Lite models on the RK3588's CPU and NPU";
+    license = lib.licenses.mit;
+    mainProgram = "scree";
+    platforms = [
+      "aarch64-linux"
+      "x86_64-linux"
+    ];
+  };
+}
