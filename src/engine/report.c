@@ -9,10 +9,21 @@ static const struct {
     [SCREE_STEP_RUN] = {"cpu", ""},
     [SCREE_STEP_FOLDED] = {"none", "constant: computed once"},
     [SCREE_STEP_FUSED] = {"none", "done by an operator beside it"},
-    [SCREE_STEP_VIEW] = {"none", "its output is its input's memory"},
+    [SCREE_STEP_VIEW] = {"none", "its outputs are in its input's memory"},
+    [SCREE_STEP_UNREAD] = {"none", "nobody reads its output"},
     [SCREE_STEP_DEFERRED] = {"cpu", "its shape is known at run time"},
     [SCREE_STEP_DELEGATE] = {"delegate", ""},
 };
+
+/* Why a node is where it is. */
+static const char *reason_of(const struct scree_step *step)
+{
+    if (step->kind == SCREE_STEP_VIEW && step->call.alias == SCREE_ALIAS_INPUTS)
+        return "its inputs are made in its output's memory";
+    if (step->kind == SCREE_STEP_RUN && step->in_place)
+        return "its output is made over an input";
+    return kinds[step->kind].reason;
+}
 
 uint32_t scree_session_n_nodes(const struct scree_session *session)
 {
@@ -35,7 +46,7 @@ int scree_session_report(const struct scree_session *session, uint32_t index,
         .op = scree_node_name(call->node),
         .index = plan->steps[index].index,
         .device = kinds[plan->steps[index].kind].device,
-        .reason = kinds[plan->steps[index].kind].reason,
+        .reason = reason_of(&plan->steps[index]),
         .output_name = output ? output->name : "",
         .type = output ? output->type : SCREE_TYPE_FLOAT32,
         .shape = output && (!output->dynamic || session->has_run) ? output->shape : unknown,

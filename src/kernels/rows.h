@@ -11,7 +11,8 @@
 
 /* out[i] = f(in[0][i * steps[0]], in[1][i * steps[1]], ...) for i < n
  *
- * out     the kernel's output type [n], aligned to it; must not overlap an input
+ * out     the kernel's output type [n], aligned to it; may be in[k] itself, where the step is 1 and
+ *         the types have one size; must not overlap an input in any other way
  * in      pointers to the kernel's input types, each [n] where its step is 1, [1] where it is 0
  * steps   0 or 1 an input; of two or more inputs at least one has 1, or n is 1
  * params  what the kernel's declaration says; const, so rows may run in parallel

@@ -62,6 +62,14 @@ static int concat_quant(const struct scree_call *call, struct concat_params *par
     return rc;
 }
 
+static bool concat_rescales(const struct scree_call *call, const struct concat_params *params)
+{
+    for (uint32_t i = 0; i < call->n_inputs; i++)
+        if (params->inputs[i].rescale)
+            return true;
+    return false;
+}
+
 /* The inputs' common shape with the sum of their sizes along the axis. */
 static int concat_shape(const struct scree_call *call, int32_t axis, struct scree_shape *ret_shape,
                         struct scree_error *err)
@@ -124,6 +132,8 @@ int scree_concatenation_prepare(struct scree_call *call, struct scree_error *err
             0 ||
         (rc = concat_shape(call, params->axis, &shape, err)) < 0)
         return rc;
+    if (scree_shape_span(&shape, 0, params->axis) == 1 && !concat_rescales(call, params))
+        call->alias = SCREE_ALIAS_INPUTS;
     return scree_call_set_shape(call, 0, &shape, err);
 }
 
@@ -142,7 +152,9 @@ int scree_concatenation_run(const struct scree_call *call, struct scree_error *e
 
         if (in->n_elements == 0)
             continue;
-        if (params->inputs[i].rescale)
+        if (in->data == to) /* it has been made there */
+            ;
+        else if (params->inputs[i].rescale)
             scree_translate_rows(to, pitch, in->data, bytes, rows, bytes, params->inputs[i].table);
         else
             scree_copy_rows(to, pitch, in->data, bytes, rows, bytes);
@@ -198,6 +210,8 @@ int scree_pack_prepare(struct scree_call *call, struct scree_error *err)
             &shape, i == axis ? (int32_t)call->n_inputs : in->dims[i > axis ? i - 1 : i], err);
     if (rc < 0 || (rc = keep_axis(call, axis, err)) < 0)
         return rc;
+    if (scree_shape_span(&shape, 0, axis) == 1)
+        call->alias = SCREE_ALIAS_INPUTS;
     return scree_call_set_shape(call, 0, &shape, err);
 }
 
@@ -211,13 +225,23 @@ int scree_pack_run(const struct scree_call *call, struct scree_error *err)
 
     if (out->n_elements == 0)
         return 0;
-    for (uint32_t i = 0; i < call->n_inputs; i++)
-        scree_copy_rows((uint8_t *)out->data + i * bytes, call->n_inputs * bytes,
-                        call->inputs[i]->data, bytes, rows, bytes);
+    for (uint32_t i = 0; i < call->n_inputs; i++) {
+        uint8_t *to = (uint8_t *)out->data + i * bytes;
+
+        if (call->inputs[i]->data != to) /* else it has been made there */
+            scree_copy_rows(to, call->n_inputs * bytes, call->inputs[i]->data, bytes, rows, bytes);
+    }
     return 0;
 }
 
 /* ---- SPLIT, SPLIT_V, UNPACK ---------------------------------------------------------------- */
+
+/* Where the parts are whole runs, the outputs lie in the input `index`. */
+static void alias_split(struct scree_call *call, uint32_t index, int32_t axis)
+{
+    if (scree_shape_span(&call->inputs[index]->shape, 0, axis) == 1)
+        scree_call_alias_outputs(call, index, 0);
+}
 
 /* Hands the input's runs out to the outputs: for all three, as an output's part of a run is what
  * its number of elements says. */
@@ -258,6 +282,7 @@ int scree_split_prepare(struct scree_call *call, struct scree_error *err)
         return scree_fail(err, EBADMSG, "%d elements along axis %d are not a multiple of %d",
                           shape.dims[axis], axis, n);
     shape.dims[axis] /= n;
+    alias_split(call, 1, axis);
     rc = keep_axis(call, axis, err);
     for (uint32_t i = 0; i < call->n_outputs && rc == 0; i++)
         rc = scree_call_set_shape(call, i, &shape, err);
@@ -312,6 +337,7 @@ int scree_split_v_prepare(struct scree_call *call, struct scree_error *err)
     if ((rc = split_v_rest(sizes, shape.dims[axis], &rest, err)) < 0 ||
         (rc = keep_axis(call, axis, err)) < 0)
         return rc;
+    alias_split(call, 0, axis);
     for (uint32_t i = 0; i < call->n_outputs && rc == 0; i++) {
         int64_t size = scree_operand_int(sizes, i);
 
@@ -344,6 +370,7 @@ int scree_unpack_prepare(struct scree_call *call, struct scree_error *err)
     for (int32_t i = 0; i < in->shape.rank; i++)
         if (i != axis)
             shape.dims[shape.rank++] = in->shape.dims[i];
+    alias_split(call, 0, axis);
     rc = keep_axis(call, axis, err);
     for (uint32_t i = 0; i < call->n_outputs && rc == 0; i++) {
         if ((rc = scree_quant_check_same(in, call->outputs[i], err)) == 0)

@@ -4,7 +4,9 @@
 #include <math.h>
 
 #include "base/checked.h"
+#include "kernels/kernels.h"
 #include "ops/common.h"
+#include "ops/table.h"
 #include "ops/unary.h"
 
 /* ---- between floats and quantized values -------------------------------------------------------
@@ -78,6 +80,40 @@ static void run_scaled(const struct scaled *scaled, const struct scree_operand *
     }
 }
 
+/* QUANTIZE to 8 bits, by a table if the floats are functions of bytes (DEQUANTIZE before it). */
+static int prepare_quantize(struct scree_call *call, scree_row_fn *row, struct scree_error *err)
+{
+    int rc = prepare_scaled(call, call->outputs[0], row, err);
+    const struct scaled *scaled = call->params;
+    struct scree_unary *unary = NULL;
+
+    if (rc < 0 || !call->inputs[0]->source || scaled->n_channels > 1)
+        return rc;
+    rc = scree_unary_prepare(call, &unary, err);
+    if (rc < 0)
+        return rc;
+    unary->row = call->kernels->lut_8;
+    if (!scree_table_of_floats(call, row, &scaled->scales[0], unary->table.bytes))
+        return prepare_scaled(call, call->outputs[0], row, err);
+    return 0;
+}
+
+/* DEQUANTIZE of 8 bits. */
+static int prepare_dequantize(struct scree_call *call, scree_row_fn *row, struct scree_error *err)
+{
+    int rc = prepare_scaled(call, call->inputs[0], row, err);
+    const struct scaled *scaled = call->params;
+    float *table;
+
+    if (rc < 0 || !call->once || scaled->n_channels > 1)
+        return rc;
+    table = scree_arena_new(call->arena, float, SCREE_LUT_8_SIZE);
+    if (!table)
+        return scree_fail_memory(err, SCREE_LUT_8_SIZE * sizeof table[0]);
+    scree_table_to_floats(call, row, &scaled->scales[0], table);
+    return 0;
+}
+
 static bool is_integer(enum scree_type type)
 {
     return type != SCREE_TYPE_FLOAT32 && type != SCREE_TYPE_FLOAT16;
@@ -136,9 +172,9 @@ int scree_quantize_prepare(struct scree_call *call, struct scree_error *err)
         return prepare_requantize(call, err);
     switch (output->type) {
     case SCREE_TYPE_UINT8:
-        return prepare_scaled(call, output, scree_quantize_u8, err);
+        return prepare_quantize(call, scree_quantize_u8, err);
     case SCREE_TYPE_INT8:
-        return prepare_scaled(call, output, scree_quantize_i8, err);
+        return prepare_quantize(call, scree_quantize_i8, err);
     default:
         return prepare_scaled(call, output, scree_quantize_i16, err);
     }
@@ -167,7 +203,7 @@ int scree_dequantize_prepare(struct scree_call *call, struct scree_error *err)
             unary->row = scree_widen_f16;
         return rc;
     case SCREE_TYPE_UINT8:
-        return prepare_scaled(call, input, scree_dequantize_u8, err);
+        return prepare_dequantize(call, scree_dequantize_u8, err);
     case SCREE_TYPE_INT16:
         rc = scree_quant_check_symmetric(call, err);
         return rc < 0 ? rc : prepare_scaled(call, input, scree_dequantize_i16, err);
@@ -177,7 +213,7 @@ int scree_dequantize_prepare(struct scree_call *call, struct scree_error *err)
         call->scratch_bytes = input->n_elements;
         return prepare_scaled(call, input, scree_dequantize_i8, err);
     default:
-        return prepare_scaled(call, input, scree_dequantize_i8, err);
+        return prepare_dequantize(call, scree_dequantize_i8, err);
     }
 }
 

@@ -113,6 +113,21 @@ void scree_layout_block(struct scree_layout *layout, const struct scree_shape *s
     scree_move_simplify(&layout->move);
 }
 
+int scree_layout_done(struct scree_call *call, const struct scree_shape *shape,
+                      struct scree_error *err)
+{
+    const struct scree_layout *layout = call->params;
+    const struct scree_move *move = &layout->move;
+    ptrdiff_t element = (ptrdiff_t)scree_type_bytes(call->inputs[0]->type);
+    int rc = scree_call_set_shape(call, 0, shape, err);
+
+    if (rc >= 0 && layout->dst == 0 &&
+        (move->rank == 0 ||
+         (move->rank == 1 && move->src[0] == element && move->dst[0] == element)))
+        scree_call_alias_outputs(call, 0, (size_t)layout->src);
+    return rc;
+}
+
 int scree_layout_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct scree_layout *layout = call->params;

@@ -54,6 +54,11 @@ int scree_layout_new(struct scree_call *call, struct scree_layout **ret_layout,
 void scree_layout_block(struct scree_layout *layout, const struct scree_shape *shape,
                         const ptrdiff_t *src, const ptrdiff_t *dst);
 
+/* Sets output 0's shape, and lets the planner know if it is, byte for byte, a part of input 0: the
+ * end of prepare of what runs by scree_layout_run(). Errors: as scree_call_set_shape(). */
+int scree_layout_done(struct scree_call *call, const struct scree_shape *shape,
+                      struct scree_error *err);
+
 /* Checks that two operands have the same scale and zero point, where an operator only moves
  * quantized values. Errors: EBADMSG, naming both tensors. */
 int scree_quant_check_same(const struct scree_operand *a, const struct scree_operand *b,

@@ -25,6 +25,7 @@ static int set_view_shape(struct scree_call *call, const struct scree_shape *sha
         return scree_fail(err, EBADMSG, "%zu elements of %s into %zu of %s",
                           call->inputs[0]->n_elements, scree_type_name(call->inputs[0]->type),
                           call->outputs[0]->n_elements, scree_type_name(call->outputs[0]->type));
+    scree_call_alias_outputs(call, 0, 0);
     return 0;
 }
 
@@ -152,5 +153,6 @@ int scree_bitcast_prepare(struct scree_call *call, struct scree_error *err)
             return scree_fail(err, EBADMSG, "the last dimension is not %d", to / from);
         shape.rank--;
     }
+    scree_call_alias_outputs(call, 0, 0);
     return scree_call_set_shape(call, 0, &shape, err);
 }

@@ -49,7 +49,7 @@ int scree_slice_prepare(struct scree_call *call, struct scree_error *err)
     }
     scree_shape_strides(&shape, element, dst);
     scree_layout_block(layout, &shape, src, dst);
-    return scree_call_set_shape(call, 0, &shape, err);
+    return scree_layout_done(call, &shape, err);
 }
 
 /* ---- STRIDED_SLICE ------------------------------------------------------------------------- */
@@ -233,7 +233,7 @@ int scree_strided_slice_prepare(struct scree_call *call, struct scree_error *err
         return rc;
     scree_shape_strides(&counts, element, dst);
     scree_layout_block(layout, &counts, src, dst);
-    return scree_call_set_shape(call, 0, &shape, err);
+    return scree_layout_done(call, &shape, err);
 }
 
 /* ---- DYNAMIC_UPDATE_SLICE ------------------------------------------------------------------ */

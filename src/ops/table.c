@@ -30,9 +30,12 @@ static struct scree_operand *chain_source(struct scree_operand *operand, const u
     return operand->source ? operand->source : operand;
 }
 
-/* Tells the next operator of the chain. A variable's bytes may change before it runs. */
+/* Tells the next operator of the chain. A variable's bytes may change before it runs. A table that
+ * changes nothing makes the output the input's memory. */
 static void publish(struct scree_call *call, const uint8_t *table)
 {
+    if (memcmp(table, identity(), SCREE_LUT_8_SIZE) == 0)
+        scree_call_alias_outputs(call, 0, 0);
     if (call->inputs[0]->variable)
         return;
     call->outputs[0]->source = call->inputs[0];
@@ -87,6 +90,34 @@ bool scree_table_of_two(struct scree_call *call, scree_row_fn *row, const void *
     row(table, columns, steps, SCREE_LUT_8_SIZE, params);
     call->inputs[0] = source;
     call->n_inputs = 1;
+    publish(call, table);
+    return true;
+}
+
+void scree_table_to_floats(struct scree_call *call, scree_row_fn *row, const void *params,
+                           float *table)
+{
+    const uint8_t *bytes;
+    struct scree_operand *source = chain_source(call->inputs[0], &bytes);
+    const size_t steps[1] = {1};
+
+    row(table, (const void *const[]){bytes}, steps, SCREE_LUT_8_SIZE, params);
+    if (source->variable)
+        return;
+    call->outputs[0]->source = source;
+    call->outputs[0]->table = table;
+}
+
+bool scree_table_of_floats(struct scree_call *call, scree_row_fn *row, const void *params,
+                           uint8_t *table)
+{
+    const struct scree_operand *input = call->inputs[0];
+    const size_t steps[1] = {1};
+
+    if (!call->once || !input->source || !is_bytes(input->source))
+        return false;
+    row(table, &input->table, steps, SCREE_LUT_8_SIZE, params);
+    call->inputs[0] = input->source;
     publish(call, table);
     return true;
 }

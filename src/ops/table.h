@@ -25,6 +25,17 @@ void scree_table_chain(struct scree_call *call, uint8_t *table);
 bool scree_table_of_two(struct scree_call *call, scree_row_fn *row, const void *params,
                         uint8_t *table);
 
+/* The same for a float32 output 0 of an 8-bit input 0: fills table f32[256] by `row`, for
+ * scree_table_of_floats() of the next operator. */
+void scree_table_to_floats(struct scree_call *call, scree_row_fn *row, const void *params,
+                           float *table);
+
+/* Fills table u8[256] if input 0, float32, is a function of each byte of another tensor; that
+ * becomes input 0, and all is as after scree_table_chain(). Else returns false. `row` is the
+ * operator's kernel, from float32 to 8 bits. */
+bool scree_table_of_floats(struct scree_call *call, scree_row_fn *row, const void *params,
+                           uint8_t *table);
+
 /* The bytes of output 0 from those of input 0. */
 void scree_table_run(const struct scree_call *call, const uint8_t *table);
 

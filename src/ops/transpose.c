@@ -36,7 +36,7 @@ int scree_transpose_prepare(struct scree_call *call, struct scree_error *err)
     }
     scree_shape_strides(&shape, element, dst);
     scree_layout_block(layout, &shape, src, dst);
-    return scree_call_set_shape(call, 0, &shape, err);
+    return scree_layout_done(call, &shape, err);
 }
 
 /* ---- REVERSE_V2 ---------------------------------------------------------------------------- */

@@ -37,13 +37,28 @@ struct scree_operand {
     void *data; /* aligned to its type at least. In prepare: NULL unless constant (or dynamic and at
                    run time) */
     const char *name;
-    /* If not NULL: byte i is table[byte i of source], table u8[256]. Set by prepare at planning,
-     * for the operators behind it (ops/table.h). */
+    /* If not NULL: element i is table[byte i of source]; table u8[256], or f32[256] for a float32
+     * operand. Set by prepare at planning, for the operators behind it (ops/table.h). */
     struct scree_operand *source;
-    const uint8_t *table;
+    const void *table;
 };
 
 struct scree_kernels;
+
+/* Rows and columns of real zeros around the input of a convolution, which a PAD before it had put
+ * there: less than the (dilated) filter is large. */
+struct scree_margin {
+    int32_t top, bottom, left, right;
+};
+
+/* What prepare finds out of an operator that only moves bytes. The planner may then give both the
+ * same memory, and run has nothing to do for those that are in place. */
+enum scree_alias {
+    SCREE_ALIAS_NONE,
+    SCREE_ALIAS_OUTPUTS, /* the outputs are parts of input alias_input, one behind the other, the
+                            first at byte alias_start */
+    SCREE_ALIAS_INPUTS,  /* the inputs, one behind the other, are the bytes of output 0 */
+};
 
 /* One node on its operands. */
 struct scree_call {
@@ -65,6 +80,10 @@ struct scree_call {
     bool exact_floats;       /* floats must have the reference's bits: plan/exact.h */
     struct scree_pool *pool; /* run: may be NULL (one thread) */
     uint64_t macs;           /* set by prepare of matrix products: multiply-accumulates of a run */
+    const struct scree_margin *margin; /* of CONV_2D, DEPTHWISE_CONV_2D; NULL: none */
+    enum scree_alias alias;            /* set by prepare, with the next two; none by default */
+    uint32_t alias_input;
+    size_t alias_start;
     uint32_t consumed; /* set by prepare, 0 by default: bit i: run does not read constant input i,
                           since params hold it in another form; its memory may be taken away */
 };
@@ -76,9 +95,9 @@ typedef int scree_prepare_fn(struct scree_call *call, struct scree_error *err);
 typedef int scree_run_fn(const struct scree_call *call, struct scree_error *err);
 
 enum scree_op_flag {
-    /* Output 0 is input 0's bytes with another shape: the planner may give both the same memory,
-     * and run is then skipped. */
-    SCREE_OP_VIEW = 1,
+    /* Element i of output 0 is computed from element i of each input that has its shape, after
+     * which nobody reads that: the planner may give both the same memory. */
+    SCREE_OP_IN_PLACE = 1,
     /* Never folded at planning, though its inputs be constant. */
     SCREE_OP_NO_FOLD = 2,
     /* run reads or writes an input that is a variable. */
@@ -121,6 +140,14 @@ int scree_call_set_shape(struct scree_call *call, uint32_t index, const struct s
 static inline struct scree_operand *scree_call_input(const struct scree_call *call, uint32_t index)
 {
     return index < call->n_inputs ? call->inputs[index] : NULL;
+}
+
+/* The outputs are parts of input `index`, one behind the other, the first at byte `start`. */
+static inline void scree_call_alias_outputs(struct scree_call *call, uint32_t index, size_t start)
+{
+    call->alias = SCREE_ALIAS_OUTPUTS;
+    call->alias_input = index;
+    call->alias_start = start;
 }
 
 /* The same for an operand by itself; the operand is untouched on failure. */

@@ -7,7 +7,8 @@
 #include "base/checked.h"
 #include "plan/exact.h"
 #include "plan/fuse.h"
-#include "plan/place.h"
+#include "plan/memory.h"
+#include "plan/unread.h"
 
 /* Operands, calls and parameters of a plan: far above what any model needs. */
 #define MAX_PLAN_BYTES ((size_t)1 << 30)
@@ -228,9 +229,6 @@ static int plan_step(struct planner *planner, struct scree_step *step, struct sc
     tell_consumed(planner, &step->call);
     if (step->call.thread_scratch_bytes > planner->plan->thread_scratch_bytes)
         planner->plan->thread_scratch_bytes = step->call.thread_scratch_bytes;
-    if (step->call.op->flags & SCREE_OP_VIEW && !step->call.inputs[0]->constant &&
-        !step->call.inputs[0]->variable)
-        step->kind = SCREE_STEP_VIEW;
     return 0;
 }
 
@@ -249,225 +247,6 @@ static int plan_steps(struct planner *planner, struct scree_error *err)
         if (rc < 0)
             return scree_wrap(err, rc, "operator %u", i);
     }
-    return 0;
-}
-
-/* Drops the steps whose output nobody reads, because all readers look it up from its source. */
-static int drop_unread(struct planner *planner, struct scree_error *err)
-{
-    const struct scree_plan *plan = planner->plan;
-    bool *read = scree_arena_new(&planner->arena, bool, plan->subgraph->n_tensors);
-
-    if (!read)
-        return fail_memory(err);
-    for (uint32_t i = 0; i < plan->subgraph->n_outputs; i++)
-        read[plan->subgraph->outputs[i]] = true;
-    for (uint32_t i = plan->n_steps; i-- > 0;) {
-        struct scree_step *step = &plan->steps[i];
-        const struct scree_operand *output = step->call.n_outputs ? step->call.outputs[0] : NULL;
-
-        if (step->kind == SCREE_STEP_RUN && output && output->source &&
-            !read[output - plan->operands])
-            step->kind = SCREE_STEP_FUSED;
-        for (uint32_t k = 0; k < step->call.n_inputs && step->kind != SCREE_STEP_FUSED; k++)
-            if (step->call.inputs[k])
-                read[step->call.inputs[k] - plan->operands] = true;
-    }
-    return 0;
-}
-
-/* ---- places -------------------------------------------------------------------------------------
- */
-
-/* Tensors that share memory are known by one of them, the root: the input of the first view of a
- * chain. */
-struct lifetimes {
-    uint32_t *root;  /* of each tensor */
-    uint32_t *first; /* of each root: the step that writes it */
-    uint32_t *last;  /* of each root: the last step that reads it */
-    bool *placed;    /* of each root: wants a place */
-    int32_t *part;   /* of each tensor: that of the step that writes it, -1: none */
-    bool *leaves;    /* of each tensor: is read outside of its part */
-};
-
-/* A step's place in the order, and the first and the last of its part: itself, if it has none. */
-struct span {
-    uint32_t at, first, last;
-};
-
-static int32_t part_of(const struct scree_step *step)
-{
-    return step->kind == SCREE_STEP_DELEGATE ? step->part : -1;
-}
-
-static bool is_idle(const struct scree_step *step)
-{
-    return step->kind == SCREE_STEP_FOLDED || step->kind == SCREE_STEP_FUSED;
-}
-
-static bool has_scratch(const struct scree_step *step)
-{
-    return (step->kind == SCREE_STEP_RUN || step->kind == SCREE_STEP_DELEGATE) &&
-           step->call.scratch_bytes > 0;
-}
-
-/* Which tensors cross the border of a part. */
-static void find_borders(const struct scree_plan *plan, struct lifetimes *lifetimes)
-{
-    for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
-        lifetimes->part[i] = -1;
-    for (uint32_t i = 0; i < plan->n_steps; i++) {
-        const struct scree_step *step = &plan->steps[i];
-
-        for (uint32_t k = 0; k < step->call.n_inputs && !is_idle(step); k++) {
-            const struct scree_operand *operand = step->call.inputs[k];
-
-            if (operand && lifetimes->part[operand - plan->operands] != part_of(step))
-                lifetimes->leaves[operand - plan->operands] = true;
-        }
-        for (uint32_t k = 0; k < step->call.n_outputs && !is_idle(step); k++)
-            lifetimes->part[step->call.outputs[k] - plan->operands] = part_of(step);
-    }
-    for (uint32_t i = 0; i < plan->subgraph->n_outputs; i++)
-        lifetimes->leaves[plan->subgraph->outputs[i]] = true;
-}
-
-static struct span span_of(const struct scree_plan *plan, uint32_t at)
-{
-    struct span span = {at, at, at};
-    int32_t part = part_of(&plan->steps[at]);
-
-    while (part >= 0 && span.first > 0 && part_of(&plan->steps[span.first - 1]) == part)
-        span.first--;
-    while (part >= 0 && span.last + 1 < plan->n_steps &&
-           part_of(&plan->steps[span.last + 1]) == part)
-        span.last++;
-    return span;
-}
-
-static void live(struct lifetimes *lifetimes, uint32_t tensor, uint32_t step)
-{
-    uint32_t root = lifetimes->root[tensor];
-
-    if (!lifetimes->placed[root] || step < lifetimes->first[root])
-        lifetimes->first[root] = step;
-    if (!lifetimes->placed[root] || step > lifetimes->last[root])
-        lifetimes->last[root] = step;
-    lifetimes->placed[root] = true;
-}
-
-static void live_operands(const struct scree_plan *plan, struct lifetimes *lifetimes,
-                          const struct scree_step *step, struct span span)
-{
-    /* What a deferred step reads must be there when its turn comes, and its reader's, until the
-     * end. What comes into a part must be there until the part has ended. */
-    const struct scree_call *call = &step->call;
-    uint32_t until = step->kind == SCREE_STEP_DEFERRED ? plan->n_steps : span.last;
-
-    for (uint32_t i = 0; i < call->n_inputs; i++) {
-        const struct scree_operand *operand = call->inputs[i];
-
-        if (operand && !operand->constant && !operand->dynamic && !operand->variable) {
-            uint32_t tensor = (uint32_t)(operand - plan->operands);
-            bool inside = part_of(step) >= 0 && lifetimes->part[tensor] == part_of(step);
-
-            live(lifetimes, tensor, inside ? span.at : until);
-        }
-    }
-    for (uint32_t i = 0; i < call->n_outputs; i++) {
-        uint32_t tensor = (uint32_t)(call->outputs[i] - plan->operands);
-
-        if (step->kind == SCREE_STEP_VIEW && i == 0)
-            lifetimes->root[tensor] = lifetimes->root[(uint32_t)(call->inputs[0] - plan->operands)];
-        if (!call->outputs[i]->dynamic)
-            live(lifetimes, tensor, lifetimes->leaves[tensor] ? span.first : span.at);
-    }
-}
-
-static void find_lifetimes(const struct scree_plan *plan, struct lifetimes *lifetimes)
-{
-    const struct scree_subgraph *subgraph = plan->subgraph;
-
-    for (uint32_t i = 0; i < subgraph->n_tensors; i++)
-        lifetimes->root[i] = i;
-    for (uint32_t i = 0; i < subgraph->n_inputs; i++)
-        if (!plan->operands[subgraph->inputs[i]].constant)
-            live(lifetimes, (uint32_t)subgraph->inputs[i], 0);
-    for (uint32_t i = 0; i < plan->n_steps; i++)
-        if (!is_idle(&plan->steps[i]))
-            live_operands(plan, lifetimes, &plan->steps[i], span_of(plan, i));
-    for (uint32_t i = 0; i < subgraph->n_outputs; i++) {
-        const struct scree_operand *operand = &plan->operands[subgraph->outputs[i]];
-
-        if (!operand->constant && !operand->dynamic)
-            live(lifetimes, (uint32_t)subgraph->outputs[i], plan->n_steps);
-    }
-    for (uint32_t i = 0; i < subgraph->n_tensors; i++)
-        if (plan->operands[i].variable) {
-            live(lifetimes, i, 0);
-            live(lifetimes, i, plan->n_steps);
-        }
-}
-
-/* Fills blocks with the tensors, then the scratch of each step; returns how many. */
-static uint32_t collect_blocks(const struct scree_plan *plan, const struct lifetimes *lifetimes,
-                               struct scree_block *blocks)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
-        if (lifetimes->placed[i])
-            blocks[n++] = (struct scree_block){plan->operands[i].bytes, lifetimes->first[i],
-                                               lifetimes->last[i], 0};
-    for (uint32_t i = 0; i < plan->n_steps; i++)
-        if (has_scratch(&plan->steps[i]))
-            blocks[n++] = (struct scree_block){plan->steps[i].call.scratch_bytes, i, i, 0};
-    return n;
-}
-
-static void spread_offsets(struct scree_plan *plan, const struct lifetimes *lifetimes,
-                           const struct scree_block *blocks)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
-        if (lifetimes->placed[i])
-            plan->offsets[i] = blocks[n++].offset;
-    for (uint32_t i = 0; i < plan->n_steps; i++)
-        if (has_scratch(&plan->steps[i]))
-            plan->steps[i].scratch_offset = blocks[n++].offset;
-    for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
-        if (lifetimes->root[i] != i)
-            plan->offsets[i] = plan->offsets[lifetimes->root[i]];
-}
-
-static int place(struct planner *planner, struct scree_error *err)
-{
-    struct scree_plan *plan = planner->plan;
-    uint32_t n_tensors = plan->subgraph->n_tensors, n = n_tensors + plan->n_steps;
-    struct lifetimes lifetimes = {
-        .root = scree_arena_new(&planner->arena, uint32_t, n_tensors),
-        .first = scree_arena_new(&planner->arena, uint32_t, n_tensors),
-        .last = scree_arena_new(&planner->arena, uint32_t, n_tensors),
-        .placed = scree_arena_new(&planner->arena, bool, n_tensors),
-        .part = scree_arena_new(&planner->arena, int32_t, n_tensors),
-        .leaves = scree_arena_new(&planner->arena, bool, n_tensors),
-    };
-    struct scree_block *blocks = scree_arena_new(&planner->arena, struct scree_block, n);
-    uint32_t *order = scree_arena_new(&planner->arena, uint32_t, n);
-    uint32_t *placed = scree_arena_new(&planner->arena, uint32_t, n);
-
-    if (!lifetimes.root || !lifetimes.first || !lifetimes.last || !lifetimes.placed ||
-        !lifetimes.part || !lifetimes.leaves || !blocks || !order || !placed)
-        return fail_memory(err);
-    find_borders(plan, &lifetimes);
-    find_lifetimes(plan, &lifetimes);
-    n = collect_blocks(plan, &lifetimes, blocks);
-    plan->arena_bytes = scree_place(blocks, n, SCREE_PLAN_MAX_ARENA_BYTES, order, placed);
-    if (plan->arena_bytes == SIZE_MAX)
-        return scree_fail(err, E2BIG, "the model's activations need over %zu MiB",
-                          SCREE_PLAN_MAX_ARENA_BYTES >> 20);
-    spread_offsets(plan, &lifetimes, blocks);
     return 0;
 }
 
@@ -500,8 +279,8 @@ static int make_plan(struct planner *planner, const struct scree_shape *shapes,
     if (rc >= 0)
         rc = plan_steps(planner, err);
     if (rc >= 0)
-        rc = drop_unread(planner, err);
-    return rc < 0 ? rc : place(planner, err);
+        rc = scree_drop_unread(plan, &planner->arena, err);
+    return rc < 0 ? rc : scree_plan_place(plan, &planner->arena, err);
 }
 
 int scree_plan_new(const struct scree_subgraph *subgraph, const struct scree_op_set *ops,
@@ -539,13 +318,13 @@ static int divide(struct planner *planner, const struct scree_plan *whole,
 
         *step = whole->steps[parts->order[i]];
         step->part = parts->part[parts->order[i]];
-        assert(step->part < 0 || step->kind == SCREE_STEP_RUN);
+        assert(step->part < 0 || step->kind == SCREE_STEP_RUN || step->kind == SCREE_STEP_VIEW);
         if (step->part >= 0)
             step->kind = SCREE_STEP_DELEGATE;
     }
     for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
         plan->offsets[i] = SCREE_NOT_IN_ARENA;
-    return place(planner, err);
+    return scree_plan_place(plan, &planner->arena, err);
 }
 
 int scree_plan_divide(const struct scree_plan *plan, const struct scree_parts *parts,

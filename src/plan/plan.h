@@ -10,7 +10,8 @@
  *   folded    computed at planning; its outputs are constants of the plan;
  *   fused     an activation that the node before it does, or a function of bytes that is part of a
  *             table of the nodes behind it;
- *   view      its output is its input's memory;
+ *   view      its outputs are parts of its input's memory, or its inputs of its output's;
+ *   unread    nobody reads its outputs, and it leaves nothing behind;
  *   delegate  run by a delegate, with the other steps of its part; it can be executed like one that
  * is run, should the delegate fail;
  *   deferred  prepared and executed at each run, because a shape depends on values. Its outputs
@@ -32,6 +33,7 @@ enum scree_step_kind {
     SCREE_STEP_FOLDED,
     SCREE_STEP_FUSED,
     SCREE_STEP_VIEW,
+    SCREE_STEP_UNREAD,
     SCREE_STEP_DEFERRED,
     SCREE_STEP_DELEGATE,
 };
@@ -41,6 +43,7 @@ struct scree_step {
     uint32_t index; /* the node's number in the subgraph */
     struct scree_call call;
     size_t scratch_offset; /* in the arena */
+    bool in_place;         /* output 0 is where an input was */
     int32_t part;          /* of SCREE_STEP_DELEGATE: its part, see plan/partition.h */
 };
 
@@ -86,8 +89,8 @@ int scree_plan_new(const struct scree_subgraph *subgraph, const struct scree_op_
 /* The same graph with the nodes of `parts` left to a delegate: the steps in the order of `parts`,
  * and an arena of their own, in which what a part reads is still there when the part has ended, so
  * that it can be run again without the delegate. All else belongs to `plan`, which must outlive the
- * result. The nodes of parts are steps of kind SCREE_STEP_RUN. `ret_plan` is given back with
- * scree_plan_done(). Errors: E2BIG, ENOMEM. */
+ * result. The nodes of parts are steps of kind SCREE_STEP_RUN or SCREE_STEP_VIEW. `ret_plan` is
+ * given back with scree_plan_done(). Errors: E2BIG, ENOMEM. */
 int scree_plan_divide(const struct scree_plan *plan, const struct scree_parts *parts,
                       struct scree_plan *ret_plan, struct scree_error *err);
 

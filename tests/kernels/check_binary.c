@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "checkkern.h"
 
 struct timing {
@@ -66,6 +68,23 @@ static struct scree_binary_params some_product(struct check *check, bool is_sign
     return p;
 }
 
+/* The same with the output where the first or the second input is. */
+static void check_in_place(struct check *check, const uint8_t *expected, scree_row_fn *variant,
+                           const void *const *in, const size_t *steps, size_t n,
+                           const struct scree_binary_params *p)
+{
+    for (int k = 0; k < 2; k++)
+        if (steps[k]) {
+            uint8_t *out = check_output(n);
+            const void *own[] = {in[0], in[1]};
+
+            own[k] = memcpy(out, in[k], n);
+            variant(out, own, steps, n, p);
+            check_equal(check, expected, out, n, "%zu elements, steps %zu %zu, over input %d", n,
+                        steps[0], steps[1], k);
+        }
+}
+
 /* n elements of every way of reading the inputs. */
 static void check_rows(struct check *check, scree_row_fn *definition, scree_row_fn *variant,
                        const struct scree_binary_params *p, size_t n, enum check_fill fill)
@@ -88,6 +107,7 @@ static void check_rows(struct check *check, scree_row_fn *definition, scree_row_
                     n, steps[0], steps[1], p->zero_point[0], p->zero_point[1], p->out_zero_point,
                     p->multiplier[0].q, p->multiplier[0].shift, p->multiplier[1].q,
                     p->multiplier[1].shift, p->out_multiplier.q, p->out_multiplier.shift);
+        check_in_place(check, a, variant, in, steps, n, p);
     }
 }
 

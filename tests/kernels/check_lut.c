@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "checkkern.h"
 
 struct timing {
@@ -34,6 +36,12 @@ void check_lut_8(struct check *check, scree_row_fn *definition, scree_row_fn *va
             definition(a, ins, &step, n, table);
             variant(b, ins, &step, n, table);
             check_equal(check, a, b, n, "%zu elements, step %zu", n, step);
+            if (step) {
+                const void *same = memcpy(b, in, n);
+
+                variant(b, &same, &step, n, table);
+                check_equal(check, a, b, n, "%zu elements in place", n);
+            }
         }
     check_time(check, "16384 bytes", 1 << 14, "B", run_timing, &timing);
 }

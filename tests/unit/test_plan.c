@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/convert.h"
 #include "kernels/kernels.h"
 #include "model/reader.h"
 #include "ops/ops.h"
@@ -220,6 +221,64 @@ static void test_an_activation_is_fused_only_where_exact(void **state)
     }
 }
 
+/* DEQUANTIZE of uint8, then QUANTIZE to `type`. Returns the result for each byte. */
+static void round_trip(enum scree_type type, float scale, int64_t zero_point, uint8_t *results,
+                       enum scree_step_kind *ret_kinds)
+{
+    struct planned p = {.tw = tw_new()};
+    int32_t in = tw_tensor(p.tw, "in", SCREE_TYPE_UINT8, TW_SHAPE(256));
+    int32_t real = tw_tensor(p.tw, "real", SCREE_TYPE_FLOAT32, TW_SHAPE(256));
+    int32_t mid = tw_tensor(p.tw, "mid", type, TW_SHAPE(256));
+    int32_t out = tw_tensor(p.tw, "out", type, TW_SHAPE(256, 1));
+    const struct scree_call *quantize;
+    uint8_t bytes[256];
+
+    tw_quantize(p.tw, in, 0.1f, 3);
+    tw_quantize(p.tw, mid, scale, zero_point);
+    tw_quantize(p.tw, out, scale, zero_point);
+    tw_node(p.tw, SCREE_OP_DEQUANTIZE, TW_LIST(in), TW_LIST(real), NULL);
+    tw_node(p.tw, SCREE_OP_QUANTIZE, TW_LIST(real), TW_LIST(mid), NULL);
+    tw_node(p.tw, SCREE_OP_RESHAPE, TW_LIST(mid), TW_LIST(out),
+            &(union scree_options){.reshape = {.new_shape = TW_LIST(256, 1)}});
+    tw_ports(p.tw, TW_LIST(in), TW_LIST(out));
+    assert_int_equal(plan_it(&p, NULL), 0);
+    quantize = &p.plan.steps[1].call;
+    assert_ptr_equal(quantize->inputs[0], &p.plan.operands[in]);
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (uint8_t)i;
+    quantize->inputs[0]->data = bytes;
+    quantize->outputs[0]->data = results;
+    assert_int_equal(scree_op_run(quantize, &p.err), 0);
+    ret_kinds[0] = p.plan.steps[0].kind;
+    ret_kinds[1] = p.plan.steps[1].kind;
+    done(&p);
+}
+
+static void test_floats_in_between_are_left_out(void **state)
+{
+    const struct scree_scale scales[] = {{0.1f, 3}, {0.07f, -5}};
+    enum scree_step_kind kinds[2];
+    uint8_t bytes[256], results[256];
+    float floats[256];
+
+    (void)state;
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (uint8_t)i;
+    scree_dequantize_u8(floats, (const void *const[]){bytes}, (const size_t[]){1}, 256, &scales[0]);
+    scree_quantize_i8(bytes, (const void *const[]){floats}, (const size_t[]){1}, 256, &scales[1]);
+    round_trip(SCREE_TYPE_INT8, 0.07f, -5, results, kinds);
+    assert_memory_equal(results, bytes, 256);
+    assert_int_equal(kinds[0], SCREE_STEP_FUSED);
+    assert_int_equal(kinds[1], SCREE_STEP_RUN);
+
+    /* To the same numbers and back: nothing is left to do. */
+    round_trip(SCREE_TYPE_UINT8, 0.1f, 3, results, kinds);
+    for (int i = 0; i < 256; i++)
+        assert_int_equal(results[i], i);
+    assert_int_equal(kinds[0], SCREE_STEP_FUSED);
+    assert_int_equal(kinds[1], SCREE_STEP_VIEW);
+}
+
 static void test_a_reshape_shares_memory(void **state)
 {
     static const int32_t shape[] = {3, -1};
@@ -343,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_constants_are_folded),
         cmocka_unit_test(test_consumed_constants_of_the_file_are_told),
         cmocka_unit_test(test_an_activation_is_fused_only_where_exact),
+        cmocka_unit_test(test_floats_in_between_are_left_out),
         cmocka_unit_test(test_a_reshape_shares_memory),
         cmocka_unit_test(test_a_shape_from_an_input_is_deferred),
         cmocka_unit_test(test_inputs_take_other_shapes),
