@@ -15,6 +15,7 @@
 #define SCREE_KERNELS_KERNELS_H
 
 #include "cpu/cpu.h"
+#include "kernels/arg.h"
 #include "kernels/binary.h"
 #include "kernels/depthwise.h"
 #include "kernels/gemm.h"
@@ -27,6 +28,7 @@ struct scree_kernels {
     const struct scree_depthwise_kernel *depthwise_8;                  /* kernels/depthwise.h */
     scree_row_fn *lut_8;                                               /* kernels/lut.h */
     scree_row_fn *add_u8, *add_i8, *sub_u8, *sub_i8, *mul_u8, *mul_i8; /* kernels/binary.h */
+    scree_arg_rows_fn *arg_rows;                                       /* kernels/arg.h */
     scree_blend_fn *blend_u8, *blend_i8;                               /* kernels/resize.h */
     const struct scree_gemm_kernel *gemm;                              /* kernels/gemm.h */
     /* kernels/gemm_f32.h: products rounded, and perhaps not */

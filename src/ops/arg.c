@@ -1,6 +1,7 @@
 /* ops/arg.c - ARG_MAX, ARG_MIN. */
 #include "kernels/arg.h"
 
+#include "kernels/kernels.h"
 #include "ops/layout.h"
 #include "ops/ops.h"
 
@@ -48,6 +49,22 @@ static size_t arg_of(const struct scree_operand *in, size_t first, size_t n, siz
 /* Outputs a thread computes at once. */
 #define TILE 256
 
+static bool is_8bit(const struct scree_operand *operand)
+{
+    return operand->type == SCREE_TYPE_INT8 || operand->type == SCREE_TYPE_UINT8;
+}
+
+/* Rows of neighbouring bytes go to a kernel of their own. */
+static void arg_bytes(const struct scree_call *call, size_t first, size_t count, size_t n, bool max,
+                      uint32_t *ret_indices)
+{
+    const struct scree_operand *in = call->inputs[0];
+    uint8_t flip = in->type == SCREE_TYPE_INT8 ? 0x80 : 0;
+
+    call->kernels->arg_rows(ret_indices, (const uint8_t *)in->data + first * n, count, n,
+                            (uint8_t)(max ? flip : ~flip));
+}
+
 static void arg_tile(void *arg, size_t tile, int thread)
 {
     const struct scree_call *call = arg;
@@ -57,14 +74,20 @@ static void arg_tile(void *arg, size_t tile, int thread)
     size_t inner = scree_shape_span(&in->shape, axis + 1, in->shape.rank);
     size_t end = (tile + 1) * TILE < out->n_elements ? (tile + 1) * TILE : out->n_elements;
     bool max = call->node->opcode == SCREE_OP_ARG_MAX;
+    size_t first = tile * TILE, count = end - first;
+    uint32_t indices[TILE];
 
-    for (size_t i = tile * TILE; i < end; i++) {
-        size_t index = arg_of(in, i / inner * inner * n + i % inner, n, inner, max);
-
+    if (inner == 1 && is_8bit(in))
+        arg_bytes(call, first, count, n, max, indices);
+    else
+        for (size_t i = first; i < end; i++)
+            indices[i - first] =
+                (uint32_t)arg_of(in, i / inner * inner * n + i % inner, n, inner, max);
+    for (size_t i = 0; i < count; i++) {
         if (out->type == SCREE_TYPE_INT32)
-            ((int32_t *)out->data)[i] = (int32_t)index;
+            ((int32_t *)out->data)[first + i] = (int32_t)indices[i];
         else
-            ((int64_t *)out->data)[i] = (int64_t)index;
+            ((int64_t *)out->data)[first + i] = (int64_t)indices[i];
     }
 }
 

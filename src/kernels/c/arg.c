@@ -40,3 +40,17 @@ DEFINE_ARG(scree_arg_u8, uint8_t, x > y, x < y)
 DEFINE_ARG(scree_arg_i8, int8_t, x > y, x < y)
 DEFINE_ARG(scree_arg_i32, int32_t, x > y, x < y)
 DEFINE_ARG(scree_arg_f32, float, x > y || (y != y && x == x), x < y || (y != y && x == x))
+
+void scree_arg_rows(uint32_t *ret, const uint8_t *in, size_t n_rows, size_t n, uint8_t flip)
+{
+    for (size_t r = 0; r < n_rows; r++, in += n) {
+        uint8_t best = 0;
+        size_t i = 0;
+
+        for (size_t k = 0; k < n; k++)
+            best = (in[k] ^ flip) > best ? in[k] ^ flip : best;
+        while ((in[i] ^ flip) != best)
+            i++;
+        ret[r] = (uint32_t)i;
+    }
+}
