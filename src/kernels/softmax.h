@@ -14,7 +14,7 @@
 
 /* What the 8-bit rows need: e^(beta scale (q - q_max)) by the difference. */
 struct scree_softmax_8 {
-    int32_t exps[256];                   /* Q0.31, of -i steps; not read beyond n_exps */
+    int32_t exps[256];                   /* Q0.31, of -i steps; 0 beyond n_exps */
     int32_t diffs[256];                  /* beta scale (-i) in Q5.26 */
     int32_t n_exps;                      /* differences that count: 1 + the greatest */
     struct scree_multiplier log_to_diff; /* logarithms only: Q5.26 to steps of q */
@@ -37,11 +37,12 @@ void scree_softmax_f32(float *out, const float *in, size_t n_rows, size_t depth,
 void scree_softmax_f16(scree_half *out, const scree_half *in, size_t n_rows, size_t depth,
                        float beta);
 
-/* The output's scale is 2^-bits of its type and its zero point the type's least value. */
-void scree_softmax_u8_u8(uint8_t *out, const uint8_t *in, size_t n_rows, size_t depth,
-                         const struct scree_softmax_8 *softmax);
-void scree_softmax_i8_i8(int8_t *out, const int8_t *in, size_t n_rows, size_t depth,
-                         const struct scree_softmax_8 *softmax);
+/* The output's scale is 2^-bits of its type and its zero point the type's least value. `flip` is 0
+ * for u8 to u8, 0x80 for i8 to i8. */
+typedef void scree_softmax_8_fn(uint8_t *out, const uint8_t *in, size_t n_rows, size_t depth,
+                                uint8_t flip, const struct scree_softmax_8 *softmax);
+scree_softmax_8_fn scree_softmax_8_8;
+
 void scree_softmax_u8_i16(int16_t *out, const uint8_t *in, size_t n_rows, size_t depth,
                           const struct scree_softmax_8 *softmax);
 void scree_softmax_i8_i16(int16_t *out, const int8_t *in, size_t n_rows, size_t depth,

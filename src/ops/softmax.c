@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "ops/common.h"
 #include "ops/ops.h"
 
@@ -103,15 +104,16 @@ int scree_softmax_prepare(struct scree_call *call, struct scree_error *err)
     return rc < 0 ? rc : prepare_8(call, softmax->beta, softmax, &multiplier, err);
 }
 
-int scree_softmax_run(const struct scree_call *call, struct scree_error *err)
+/* Rows from `row` on, from the pointers to the first one. */
+static void softmax_rows(const struct scree_call *call, size_t row, size_t n_rows)
 {
     const struct softmax *softmax = call->params;
-    const void *in = call->inputs[0]->data;
-    void *out = call->outputs[0]->data;
-    size_t n_rows = softmax->n_rows, depth = softmax->depth;
-    bool to_i16 = call->outputs[0]->type == SCREE_TYPE_INT16;
+    const struct scree_operand *input = call->inputs[0], *output = call->outputs[0];
+    size_t depth = softmax->depth, at = row * depth;
+    const void *in = (const char *)input->data + at * scree_type_bytes(input->type);
+    void *out = (char *)output->data + at * scree_type_bytes(output->type);
 
-    switch (call->inputs[0]->type) {
+    switch (input->type) {
     case SCREE_TYPE_FLOAT32:
         scree_softmax_f32(out, in, n_rows, depth, softmax->beta);
         break;
@@ -121,19 +123,44 @@ int scree_softmax_run(const struct scree_call *call, struct scree_error *err)
     case SCREE_TYPE_INT16:
         scree_softmax_i16(out, in, n_rows, depth, &softmax->table.bits_16);
         break;
-    case SCREE_TYPE_UINT8:
-        if (to_i16)
+    default:
+        if (output->type != SCREE_TYPE_INT16)
+            call->kernels->softmax_8(out, in, n_rows, depth,
+                                     input->type == SCREE_TYPE_INT8 ? 0x80 : 0,
+                                     &softmax->table.bits_8);
+        else if (input->type == SCREE_TYPE_UINT8)
             scree_softmax_u8_i16(out, in, n_rows, depth, &softmax->table.bits_8);
         else
-            scree_softmax_u8_u8(out, in, n_rows, depth, &softmax->table.bits_8);
-        break;
-    default:
-        if (to_i16)
             scree_softmax_i8_i16(out, in, n_rows, depth, &softmax->table.bits_8);
-        else
-            scree_softmax_i8_i8(out, in, n_rows, depth, &softmax->table.bits_8);
         break;
     }
+}
+
+/* Elements that are worth a thread. */
+#define GRAIN 8192
+
+struct tiles {
+    const struct scree_call *call;
+    size_t n;
+};
+
+static void softmax_tile(void *arg, size_t tile, int thread)
+{
+    const struct tiles *tiles = arg;
+    size_t n_rows = ((const struct softmax *)tiles->call->params)->n_rows;
+    size_t first = n_rows * tile / tiles->n, end = n_rows * (tile + 1) / tiles->n;
+
+    (void)thread;
+    softmax_rows(tiles->call, first, end - first);
+}
+
+int scree_softmax_run(const struct scree_call *call, struct scree_error *err)
+{
+    size_t n_rows = ((const struct softmax *)call->params)->n_rows;
+    size_t n_tiles = call->inputs[0]->n_elements / GRAIN + 1;
+    struct tiles tiles = {call, n_tiles < n_rows ? n_tiles : n_rows};
+
+    scree_pool_run(call->pool, tiles.n, softmax_tile, &tiles);
     return 0;
 }
 

@@ -68,6 +68,8 @@ void scree_softmax_8_init(struct scree_softmax_8 *softmax, struct scree_multipli
     int64_t greatest = ((int64_t)31 << 26) >> multiplier.shift;
 
     softmax->n_exps = (int32_t)(greatest < 255 ? greatest : 255) + 1;
+    for (int32_t i = softmax->n_exps; i < 256; i++)
+        softmax->exps[i] = 0;
     for (int32_t i = 0; i < softmax->n_exps; i++) {
         softmax->diffs[i] = scree_multiply(-i, multiplier);
         softmax->exps[i] = scree_fixed_exp(softmax->diffs[i]);
@@ -95,12 +97,8 @@ SCREE_INLINE uint32_t row_sum(const void *in, size_t depth, int flip, int32_t ma
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < depth; i++) {
-        int32_t diff = max - unsigned_of(in, i, flip);
-
-        if (diff < softmax->n_exps)
-            sum += (uint64_t)scree_rounding_shift(softmax->exps[diff], 12);
-    }
+    for (size_t i = 0; i < depth; i++)
+        sum += ((uint32_t)softmax->exps[max - unsigned_of(in, i, flip)] + (1 << 11)) >> 12;
     return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
 }
 
@@ -114,30 +112,48 @@ SCREE_INLINE int32_t share(int32_t exp, int32_t inverse, int over_unit, int bits
     return rounded < greatest ? (int32_t)rounded : greatest;
 }
 
-#define SOFTMAX_8(name, type_in, type_out, flip, bits, least)                                   \
-    void name(type_out *out, const type_in *in, size_t n_rows, size_t depth,                    \
-              const struct scree_softmax_8 *softmax)                                            \
-    {                                                                                           \
-        for (size_t row = 0; row < n_rows; row++, in += depth, out += depth) {                  \
-            int32_t max = row_max(in, depth, flip), inverse;                                    \
-            int over_unit;                                                                      \
-                                                                                                \
-            inverse =                                                                           \
-                scree_fixed_reciprocal(row_sum(in, depth, flip, max, softmax), 12, &over_unit); \
-            for (size_t i = 0; i < depth; i++) {                                                \
-                int32_t diff = max - unsigned_of(in, i, flip), q = 0;                           \
-                                                                                                \
-                if (diff < softmax->n_exps)                                                     \
-                    q = share(softmax->exps[diff], inverse, over_unit, bits);                   \
-                out[i] = (type_out)(q + (least));                                               \
-            }                                                                                   \
-        }                                                                                       \
+/* What divides a row of that maximum by its sum: the inverse, and how far it is over one. */
+SCREE_INLINE int32_t row_inverse(const void *in, size_t depth, int flip, int32_t max,
+                                 const struct scree_softmax_8 *softmax, int *ret_over_unit)
+{
+    return scree_fixed_reciprocal(row_sum(in, depth, flip, max, softmax), 12, ret_over_unit);
+}
+
+void scree_softmax_8_8(uint8_t *out, const uint8_t *in, size_t n_rows, size_t depth, uint8_t flip,
+                       const struct scree_softmax_8 *softmax)
+{
+    for (size_t row = 0; row < n_rows; row++, in += depth, out += depth) {
+        int32_t max = row_max(in, depth, flip), inverse;
+        int over_unit;
+
+        inverse = row_inverse(in, depth, flip, max, softmax, &over_unit);
+        for (size_t i = 0; i < depth; i++) {
+            int32_t exp = softmax->exps[max - unsigned_of(in, i, flip)];
+
+            out[i] = (uint8_t)(share(exp, inverse, over_unit, 8) ^ flip);
+        }
+    }
+}
+
+#define SOFTMAX_8_16(name, type_in, flip)                                           \
+    void name(int16_t *out, const type_in *in, size_t n_rows, size_t depth,         \
+              const struct scree_softmax_8 *softmax)                                \
+    {                                                                               \
+        for (size_t row = 0; row < n_rows; row++, in += depth, out += depth) {      \
+            int32_t max = row_max(in, depth, flip), inverse;                        \
+            int over_unit;                                                          \
+                                                                                    \
+            inverse = row_inverse(in, depth, flip, max, softmax, &over_unit);       \
+            for (size_t i = 0; i < depth; i++) {                                    \
+                int32_t exp = softmax->exps[max - unsigned_of(in, i, flip)];        \
+                                                                                    \
+                out[i] = (int16_t)(share(exp, inverse, over_unit, 16) + INT16_MIN); \
+            }                                                                       \
+        }                                                                           \
     }
 
-SOFTMAX_8(scree_softmax_u8_u8, uint8_t, uint8_t, 0, 8, 0)
-SOFTMAX_8(scree_softmax_i8_i8, int8_t, int8_t, 0x80, 8, INT8_MIN)
-SOFTMAX_8(scree_softmax_u8_i16, uint8_t, int16_t, 0, 16, INT16_MIN)
-SOFTMAX_8(scree_softmax_i8_i16, int8_t, int16_t, 0x80, 16, INT16_MIN)
+SOFTMAX_8_16(scree_softmax_u8_i16, uint8_t, 0)
+SOFTMAX_8_16(scree_softmax_i8_i16, int8_t, 0x80)
 
 /* One byte of the logarithm's output, 0 to 255. */
 SCREE_INLINE uint8_t log_share(int32_t diff, int32_t n_diffs, int32_t log_sum,
