@@ -162,6 +162,12 @@ struct scree_session_options {
     int n_threads;                    /* 1 to 64; 0: one for each fast processor, see below */
     uint32_t n_input_shapes;          /* 0, or the model's number of inputs */
     const struct scree_shape *shapes; /* new input shapes; rank -1 keeps the model's */
+    const char *device;               /* "auto" (NULL is the same), "cpu" or "teflon", see below */
+    const char *delegate; /* the path of a TensorFlow Lite delegate; NULL: Mesa's Teflon */
+    uint32_t n_delegate_options;
+    const char *const *delegate_options; /* texts "key=value" */
+    int delegate_timeout_ms; /* for a delegate to compile and run once; 0: 30000, at most 600000 */
+    bool require_npu;        /* what would fall back to the CPU is an error instead */
 };
 
 /* Plans `model` for one shape of its inputs and allocates all that runs will need.
@@ -170,9 +176,21 @@ struct scree_session_options {
  * of the control group let this thread use; of big and small cores, the big ones alone, to which
  * runs are then pinned (a run gives the calling thread its affinity mask back).
  *
+ * With the device "teflon" the operators that Mesa's Teflon delegate computes right are left to it,
+ * hence to the NPU; all others are the CPU's, as scree_session_report() tells one by one. The
+ * library is the one that the environment variable SCREE_TEFLON names, else the first where
+ * distributions put it. "auto" is the same where there is one, and the CPU where there is none.
+ *
+ * A delegate is not trusted: it is tried in a child process first, and if it fails there, the CPU
+ * does all (scree_session_stats() has the reason). Its runs are checked, and a bad one is done
+ * again on the CPU. With require_npu these are errors, and so is a model of which no operator can
+ * be offloaded. What a delegate computes may differ from the CPU's bits by small steps: NPUs round
+ * in other ways.
+ *
  * options  NULL for the defaults; not kept
  * ret_session  owned by the caller, freed with scree_session_free(); holds a reference to the model
- * Errors: EINVAL (options; a shape the model cannot take), ENOTSUP (an operator, named with its
+ * Errors: EINVAL (options; a shape the model cannot take), ENODEV (the device asked for cannot be
+ * used), ENOTSUP (an operator, named with its
  * version and types), EBADMSG (an operator whose tensors do not fit together), E2BIG, ENOMEM. */
 SCREE_API int scree_session_new(struct scree_model *model,
                                 const struct scree_session_options *options,
@@ -199,8 +217,8 @@ SCREE_API int scree_session_output(const struct scree_session *session, uint32_t
 /* Runs the model once on the inputs' present bytes. Allocates nothing, unless a shape in the model
  * depends on the input's values. The same input gives the same bits whatever the number of threads.
  * Errors: EBADMSG (an index in the data out of the range of what it indexes), ENOTSUP, ENOMEM (only
- * for shapes known at run time). After an error the outputs are undefined and the session can run
- * again. */
+ * for shapes known at run time), ENODEV (a bad run of the NPU, with require_npu). After an error
+ * the outputs are undefined and the session can run again. */
 SCREE_API int scree_session_run(struct scree_session *session, struct scree_error *err);
 
 /* Sets the model's variable tensors (states of LSTM, SVDF) back to zero, as in a new session. */
@@ -211,15 +229,17 @@ SCREE_API void scree_session_reset(struct scree_session *session);
 
 /* One node of the plan, in order of execution. */
 struct scree_node_report {
-    const char *op;           /* "CONV_2D", or a custom operator's name */
-    uint32_t index;           /* the operator's number in the file */
-    const char *device;       /* "cpu", or "none" for a node done at planning or folded away */
-    const char *reason;       /* why there; "" if there is nothing to say */
-    const char *output_name;  /* the name of its first output */
-    enum scree_type type;     /* the type of its first output */
+    const char *op;          /* "CONV_2D", or a custom operator's name */
+    uint32_t index;          /* the operator's number in the file */
+    const char *device;      /* "cpu", "teflon" (or "delegate": another one's), or "none" for a node
+                                done at planning or folded away */
+    const char *reason;      /* why there; "" if there is nothing to say */
+    const char *output_name; /* the name of its first output */
+    enum scree_type type;    /* the type of its first output */
     struct scree_shape shape; /* the shape of its first output; rank -1 if known only at run time */
     uint64_t macs;    /* multiply-accumulates; 0 for operators that are not matrix products */
-    uint64_t last_ns; /* its time in the last profiled run, 0 before one */
+    uint64_t last_ns; /* its time in the last profiled run, 0 before one. Of nodes that a delegate
+                         runs together, the first has the time of all */
 };
 
 /* The number of nodes in the plan. Cannot fail. */
@@ -228,6 +248,23 @@ SCREE_API uint32_t scree_session_n_nodes(const struct scree_session *session);
 /* Describes node `index`. Errors: EINVAL for an index out of range. */
 SCREE_API int scree_session_report(const struct scree_session *session, uint32_t index,
                                    struct scree_node_report *ret_report);
+
+/* What a session has left to a delegate, and how that went. A part is a chain of nodes that the
+ * delegate runs in one go; runs are counted part by part. */
+struct scree_run_stats {
+    const char *device;        /* "teflon", "delegate"; "cpu" if nothing is offloaded */
+    const char *delegate;      /* the path of its library; NULL if none is loaded */
+    uint32_t n_nodes, n_parts; /* offloaded */
+    uint64_t runs;             /* of parts: verified + repeated + fallbacks */
+    uint64_t verified;         /* done by the delegate, and checked */
+    uint64_t repeated;         /* done by it, found bad, and done again by the CPU */
+    uint64_t fallbacks;        /* done by the CPU at once, after several bad ones */
+    char note[384];            /* what went wrong last, for people; "" if nothing did */
+};
+
+/* Tells it as of now. Cannot fail. */
+SCREE_API void scree_session_stats(const struct scree_session *session,
+                                   struct scree_run_stats *ret_stats);
 
 /* Measures each node's time in the runs that follow (about 50 ns a node). Off in a new session. */
 SCREE_API void scree_session_profile(struct scree_session *session, bool on);

@@ -22,10 +22,12 @@
 struct scree_shared_plan {
     atomic_uint n_refs;
     struct scree_plan plan;
+    struct scree_shared_plan *whole; /* a reference: the plan that this one is a division of */
 };
 
 struct scree_model {
     atomic_uint n_refs;
+    char *name;                 /* for messages: the path, or "a model in memory" */
     struct scree_mapped mapped; /* all zero for a model from memory */
     struct scree_graph graph;
     struct scree_kernels kernels; /* of this machine, as SCREE_CPU allows */
@@ -33,6 +35,7 @@ struct scree_model {
     struct scree_shared_plan *plan; /* for the file's shapes, NULL until asked for; under lock */
     struct scree_arena files;       /* unpacked files of the metadata; under lock */
     struct scree_model_file *found; /* what scree_model_file() has found, in that arena */
+    struct scree_proof *proof;      /* the last trial of a delegate, NULL before; under lock */
 };
 
 /* A tensor whose shape is known at run time lives here; grows, never shrinks. */
@@ -41,8 +44,11 @@ struct scree_dynamic {
     size_t capacity_bytes;
 };
 
+struct scree_offload;
+
 struct scree_session {
     struct scree_model *model;
+    struct scree_offload *offload; /* NULL: everything is on the CPU */
     struct scree_shared_plan *shared;
     struct scree_pool *pool; /* NULL with one thread */
     bool pins;               /* runs are on the processors of `pin` alone */

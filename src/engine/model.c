@@ -13,8 +13,8 @@ const char *scree_version(void)
     return SCREE_VERSION;
 }
 
-static int new_model(const uint8_t *bytes, size_t n_bytes, struct scree_model **ret_model,
-                     struct scree_error *err)
+static int new_model(const char *name, const uint8_t *bytes, size_t n_bytes,
+                     struct scree_model **ret_model, struct scree_error *err)
 {
     struct scree_model *model = calloc(1, sizeof *model);
     uint32_t cpu;
@@ -22,10 +22,16 @@ static int new_model(const uint8_t *bytes, size_t n_bytes, struct scree_model **
 
     if (!model)
         return scree_fail_memory(err, sizeof *model);
+    model->name = strdup(name);
+    if (!model->name) {
+        free(model);
+        return scree_fail_memory(err, strlen(name));
+    }
     rc = scree_cpu_flags(getenv("SCREE_CPU"), &cpu, err);
     if (rc >= 0)
         rc = scree_graph_read(bytes, n_bytes, &model->graph, err);
     if (rc < 0) {
+        free(model->name);
         free(model);
         return rc;
     }
@@ -46,7 +52,7 @@ int scree_model_open(const char *path, struct scree_model **ret_model, struct sc
     rc = scree_mapped_open(path, &mapped, err);
     if (rc < 0)
         return rc;
-    rc = new_model(mapped.bytes, mapped.n_bytes, &model, err);
+    rc = new_model(path, mapped.bytes, mapped.n_bytes, &model, err);
     if (rc < 0) {
         scree_mapped_done(&mapped);
         return scree_wrap(err, rc, "%s", path);
@@ -59,7 +65,7 @@ int scree_model_open(const char *path, struct scree_model **ret_model, struct sc
 int scree_model_open_memory(const void *bytes, size_t n_bytes, struct scree_model **ret_model,
                             struct scree_error *err)
 {
-    return new_model(bytes, n_bytes, ret_model, err);
+    return new_model("a model in memory", bytes, n_bytes, ret_model, err);
 }
 
 struct scree_model *scree_model_ref(struct scree_model *model)
@@ -77,6 +83,8 @@ void scree_model_unref(struct scree_model *model)
     pthread_mutex_destroy(&model->lock);
     scree_graph_done(&model->graph);
     scree_mapped_done(&model->mapped);
+    free(model->proof);
+    free(model->name);
     free(model);
 }
 
@@ -202,6 +210,7 @@ void scree_shared_plan_unref(struct scree_shared_plan *plan)
     if (!plan || atomic_fetch_sub(&plan->n_refs, 1) > 1)
         return;
     scree_plan_done(&plan->plan);
+    scree_shared_plan_unref(plan->whole);
     free(plan);
 }
 

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "engine/engine.h"
+#include "engine/offload.h"
 
 static const struct {
     const char *device;
@@ -30,6 +30,23 @@ uint32_t scree_session_n_nodes(const struct scree_session *session)
     return session->shared->plan.n_steps;
 }
 
+/* Where a step runs, and why there. */
+static void tell_device(const struct scree_session *session, const struct scree_step *step,
+                        struct scree_node_report *report)
+{
+    struct scree_run_stats stats;
+
+    report->device = kinds[step->kind].device;
+    report->reason = reason_of(step);
+    if (!session->offload)
+        return;
+    scree_offload_stats(session->offload, &stats);
+    if (step->kind == SCREE_STEP_DELEGATE)
+        report->device = stats.device;
+    if (step->kind == SCREE_STEP_RUN && scree_offload_reason(session->offload, step->index)[0])
+        report->reason = scree_offload_reason(session->offload, step->index);
+}
+
 int scree_session_report(const struct scree_session *session, uint32_t index,
                          struct scree_node_report *ret_report)
 {
@@ -45,15 +62,21 @@ int scree_session_report(const struct scree_session *session, uint32_t index,
     *ret_report = (struct scree_node_report){
         .op = scree_node_name(call->node),
         .index = plan->steps[index].index,
-        .device = kinds[plan->steps[index].kind].device,
-        .reason = reason_of(&plan->steps[index]),
         .output_name = output ? output->name : "",
         .type = output ? output->type : SCREE_TYPE_FLOAT32,
         .shape = output && (!output->dynamic || session->has_run) ? output->shape : unknown,
         .macs = call->macs,
         .last_ns = session->step_ns[index],
     };
+    tell_device(session, &plan->steps[index], ret_report);
     return 0;
+}
+
+void scree_session_stats(const struct scree_session *session, struct scree_run_stats *ret_stats)
+{
+    *ret_stats = (struct scree_run_stats){.device = "cpu"};
+    if (session->offload)
+        scree_offload_stats(session->offload, ret_stats);
 }
 
 void scree_session_profile(struct scree_session *session, bool on)

@@ -4,7 +4,7 @@
 
 #include "base/checked.h"
 #include "cpu/fast.h"
-#include "engine/engine.h"
+#include "engine/offload.h"
 #include "ops/ops.h"
 
 #define ARENA_ALIGNMENT 64
@@ -154,6 +154,8 @@ static int init_session(struct scree_session *session, struct scree_model *model
                           scree_model_n_inputs(model));
     rc = scree_model_plan(model, n_shapes > 0 ? options->shapes : NULL, &session->shared, err);
     if (rc >= 0)
+        rc = scree_offload_new(model, options, &session->shared, &session->offload, err);
+    if (rc >= 0)
         rc = start_threads(session, options->n_threads, err);
     if (rc >= 0)
         rc = alloc_arena(session, err);
@@ -161,6 +163,8 @@ static int init_session(struct scree_session *session, struct scree_model *model
         rc = grow_thread_scratch(session, session->shared->plan.thread_scratch_bytes, err);
     if (rc >= 0)
         rc = bind(session, err);
+    if (rc >= 0 && session->offload)
+        scree_offload_bind(session->offload, session);
     if (rc >= 0)
         scree_session_reset(session);
     return rc;
@@ -192,6 +196,7 @@ void scree_session_free(struct scree_session *session)
     if (!session)
         return;
     scree_pool_free(session->pool);
+    scree_offload_free(session->offload);
     for (uint32_t i = 0; session->dynamic && i < session->shared->plan.subgraph->n_tensors; i++)
         free(session->dynamic[i].data);
     free(session->scratch.data);
@@ -313,18 +318,42 @@ static int run_step(struct scree_session *session, uint32_t index, struct scree_
     }
 }
 
+/* The steps of one part from `first` on: by the delegate, or one by one if that fails.
+ * *ret_last is the last of them. */
+static int run_part(struct scree_session *session, uint32_t first, uint32_t *ret_last,
+                    struct scree_error *err)
+{
+    const struct scree_plan *plan = &session->shared->plan;
+    int32_t part = plan->steps[first].part;
+    int rc = scree_offload_run(session->offload, (uint32_t)part, err);
+
+    for (*ret_last = first; *ret_last + 1 < plan->n_steps; (*ret_last)++)
+        if (plan->steps[*ret_last + 1].kind != SCREE_STEP_DELEGATE ||
+            plan->steps[*ret_last + 1].part != part)
+            break;
+    if (rc != 0)
+        return rc;
+    for (uint32_t i = first; rc >= 0 && i <= *ret_last; i++)
+        rc = run_call(session, &session->calls[i], err);
+    return rc;
+}
+
 static int run_steps(struct scree_session *session, struct scree_error *err)
 {
     uint32_t n_steps = session->shared->plan.n_steps;
 
     for (uint32_t i = 0; i < n_steps; i++) {
         uint64_t start = session->profile ? now_ns() : 0;
-        int rc = run_step(session, i, err);
+        uint32_t last = i;
+        int rc = session->shared->plan.steps[i].kind == SCREE_STEP_DELEGATE
+                     ? run_part(session, i, &last, err)
+                     : run_step(session, i, err);
 
         if (rc < 0)
-            return scree_wrap(err, rc, "operator %u", i);
+            return scree_wrap(err, rc, "operator %u", session->shared->plan.steps[i].index);
         if (session->profile)
             session->step_ns[i] = now_ns() - start;
+        i = last;
     }
     return 0;
 }

@@ -1,0 +1,41 @@
+/* engine/offload.h - what of a session a delegate does.
+ *
+ * A session that is not for the CPU alone asks the guard which operators a delegate would compute
+ * right, has the delegate tried on these in a child process, makes an instance of it, and divides
+ * its plan. Whatever goes wrong on that way leaves the session on the CPU, with one line that says
+ * why - or fails, if the caller requires the NPU. A run that is not trusted is repeated on the CPU.
+ *
+ * Memory: an offload owns its delegate's library and instance. Threads: those of its session. */
+#ifndef SCREE_ENGINE_OFFLOAD_H
+#define SCREE_ENGINE_OFFLOAD_H
+
+#include "engine/engine.h"
+
+/* Offloads what can be. *shared is replaced by a divided plan, which holds a reference to the whole
+ * one, if anything is; else it stays as it is. *ret_offload is NULL if the
+ * session is for the CPU alone.
+ *
+ * Errors: EINVAL (no such device; options), ENODEV (a delegate or the NPU is required and cannot be
+ * used), EBADMSG (the delegate's file is none), ENOMEM. */
+int scree_offload_new(struct scree_model *model, const struct scree_session_options *options,
+                      struct scree_shared_plan **shared, struct scree_offload **ret_offload,
+                      struct scree_error *err);
+
+/* Frees it. Accepts NULL. */
+void scree_offload_free(struct scree_offload *offload);
+
+/* Binds the session's memory to the parts. */
+void scree_offload_bind(struct scree_offload *offload, const struct scree_session *session);
+
+/* Runs part `index`. Returns 1 if that is done, 0 if the CPU is to do it, or -ENODEV if it had to
+ * and the NPU is required. */
+int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scree_error *err);
+
+/* Why the delegate does not run operator `index` of the file; "" if it does. Static, or lives as
+ * long as the offload. */
+const char *scree_offload_reason(const struct scree_offload *offload, uint32_t index);
+
+/* Fills the statistics. */
+void scree_offload_stats(const struct scree_offload *offload, struct scree_run_stats *ret_stats);
+
+#endif
