@@ -34,16 +34,33 @@ int scree_matrix_check_bias(const struct scree_call *call, int32_t out_c,
     return 0;
 }
 
+/* The window goes over the input and what a PAD has put around it. */
+static int compute_window(enum scree_padding padding, int32_t before, int32_t behind,
+                          struct scree_window *window, struct scree_error *err)
+{
+    int64_t in = (int64_t)window->in + before + behind;
+    int rc;
+
+    if (in > INT32_MAX)
+        return scree_fail(err, E2BIG, "an input of %lld rows or columns", (long long)in);
+    window->in = (int32_t)in;
+    rc = scree_window_compute(padding, window, err);
+    window->pad += before;
+    return rc;
+}
+
 int scree_matrix_set_window(struct scree_call *call, enum scree_padding padding,
                             struct scree_conv_shape *shape, struct scree_error *err)
 {
+    static const struct scree_margin none = {0};
+    const struct scree_margin *margin = call->margin ? call->margin : &none;
     struct scree_window h = {shape->in_h, shape->filter_h, shape->stride_h, shape->dilation_h};
     struct scree_window w = {shape->in_w, shape->filter_w, shape->stride_w, shape->dilation_w};
     struct scree_shape out = {.rank = 4};
-    int rc = scree_window_compute(padding, &h, err);
+    int rc = compute_window(padding, margin->top, margin->bottom, &h, err);
 
     if (rc >= 0)
-        rc = scree_window_compute(padding, &w, err);
+        rc = compute_window(padding, margin->left, margin->right, &w, err);
     if (rc < 0)
         return rc;
     shape->out_h = h.out;

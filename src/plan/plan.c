@@ -8,6 +8,7 @@
 #include "plan/exact.h"
 #include "plan/fuse.h"
 #include "plan/memory.h"
+#include "plan/pad.h"
 #include "plan/unread.h"
 
 /* Operands, calls and parameters of a plan: far above what any model needs. */
@@ -25,6 +26,7 @@ struct planner {
     const struct scree_op_set *ops;
     size_t fold_limit;
     bool *fused;
+    const struct scree_margin **margins; /* of each node, NULL: none */
     bool exact_floats;
     struct scree_arena arena;
 };
@@ -85,18 +87,20 @@ static int alloc_tables(struct planner *planner, struct scree_error *err)
     uint32_t *uses = scree_arena_new(&planner->arena, uint32_t, n_tensors);
 
     planner->fused = scree_arena_new(&planner->arena, bool, n_nodes);
+    planner->margins = scree_arena_new(&planner->arena, const struct scree_margin *, n_nodes);
     plan->nodes = scree_arena_new(&plan->arena, struct scree_node, n_nodes);
     plan->operands = scree_arena_new(&plan->arena, struct scree_operand, n_tensors);
     plan->offsets = scree_arena_new(&plan->arena, size_t, n_tensors);
     plan->steps = scree_arena_new(&plan->arena, struct scree_step, n_nodes);
-    if (!uses || !planner->fused || !plan->nodes || !plan->operands || !plan->offsets ||
-        !plan->steps)
+    if (!uses || !planner->fused || !planner->margins || !plan->nodes || !plan->operands ||
+        !plan->offsets || !plan->steps)
         return fail_memory(err);
     plan->n_steps = n_nodes;
     if (n_nodes > 0)
         memcpy(plan->nodes, plan->subgraph->nodes, n_nodes * sizeof plan->nodes[0]);
     scree_fuse_activations(plan->subgraph, plan->nodes, uses, planner->fused);
-    return 0;
+    return scree_absorb_pads(plan->subgraph, plan->nodes, uses, &plan->arena, planner->margins,
+                             planner->fused, err);
 }
 
 static struct scree_operand **operand_list(struct scree_plan *plan, const int32_t *tensors,
@@ -121,6 +125,7 @@ static int make_call(struct planner *planner, uint32_t index, struct scree_error
     call->arena = &plan->arena;
     call->kernels = planner->ops->kernels;
     call->once = true;
+    call->margin = planner->margins[index];
     call->exact_floats = planner->exact_floats;
     call->inputs = operand_list(plan, node->inputs, node->n_inputs);
     call->outputs = operand_list(plan, node->outputs, node->n_outputs);

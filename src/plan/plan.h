@@ -8,8 +8,8 @@
  * A step is one of
  *   run       executed at each run, its operands at fixed places;
  *   folded    computed at planning; its outputs are constants of the plan;
- *   fused     an activation that the node before it does, or a function of bytes that is part of a
- *             table of the nodes behind it;
+ *   fused     an activation that the node before it does, a PAD that the node behind it does, or a
+ *             function of bytes that is part of a table of the nodes behind it;
  *   view      its outputs are parts of its input's memory, or its inputs of its output's;
  *   unread    nobody reads its outputs, and it leaves nothing behind;
  *   delegate  run by a delegate, with the other steps of its part; it can be executed like one that
@@ -65,7 +65,7 @@ struct scree_op_set {
 
 struct scree_plan {
     const struct scree_subgraph *subgraph; /* borrowed */
-    struct scree_node *nodes;              /* the subgraph's, with activations fused */
+    struct scree_node *nodes;              /* the subgraph's, with activations and paddings fused */
     struct scree_operand *operands;        /* one a tensor; data of constants only */
     size_t *offsets;                       /* of each tensor in the arena, or SCREE_NOT_IN_ARENA */
     struct scree_step *steps;              /* n_steps == subgraph->n_nodes, in order of execution */
