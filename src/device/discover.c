@@ -24,7 +24,7 @@ static bool ends_in_npu(const char *name)
 static void find_cores(const struct scree_tree *tree, struct scree_npu *npu)
 {
     struct scree_names names;
-    char path[SCREE_TREE_PATH];
+    char path[SCREE_TREE_PATH], target[SCREE_TREE_PATH];
 
     if (scree_tree_list(tree, SCREE_NPU_DRIVER, NULL, &names) < 0)
         return;
@@ -41,7 +41,7 @@ static void find_cores(const struct scree_tree *tree, struct scree_npu *npu)
         if (scree_tree_text(tree, path, core->state, sizeof core->state) < 0)
             core->state[0] = '\0';
         (void)snprintf(path, sizeof path, "/sys/bus/platform/devices/%s/iommu_group", core->name);
-        core->has_iommu = scree_tree_has(tree, path);
+        core->has_iommu = scree_tree_link(tree, path, target, sizeof target) >= 0;
     }
 }
 
