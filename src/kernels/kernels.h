@@ -21,6 +21,7 @@
 #include "kernels/gemm.h"
 #include "kernels/gemm_f32.h"
 #include "kernels/lut.h"
+#include "kernels/move.h"
 #include "kernels/resize.h"
 #include "kernels/softmax.h"
 
@@ -31,6 +32,7 @@ struct scree_kernels {
     scree_row_fn *add_u8, *add_i8, *sub_u8, *sub_i8, *mul_u8, *mul_i8; /* kernels/binary.h */
     scree_arg_rows_fn *arg_rows;                                       /* kernels/arg.h */
     scree_softmax_8_fn *softmax_8;                                     /* kernels/softmax.h */
+    scree_transpose_fn *transpose_8, *transpose_32;                    /* kernels/move.h */
     scree_blend_fn *blend_u8, *blend_i8;                               /* kernels/resize.h */
     const struct scree_gemm_kernel *gemm;                              /* kernels/gemm.h */
     /* kernels/gemm_f32.h: products rounded, and perhaps not */

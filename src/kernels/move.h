@@ -9,6 +9,7 @@
 #ifndef SCREE_KERNELS_MOVE_H
 #define SCREE_KERNELS_MOVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,31 @@ void scree_move_simplify(struct scree_move *move);
  * Cannot fail. A dimension of 0 moves nothing. */
 void scree_move_run(const struct scree_move *move, size_t element_bytes, const void *src,
                     void *dst);
+
+/* dst[c * dst_pitch + r * size] = src[r * src_pitch + c * size], elements of `size` bytes (1 or 4,
+ * as the name says), for r < rows, c < cols. Pitches in bytes, of any sign. The two must not
+ * overlap; nothing else is read or written. Cannot fail. */
+typedef void scree_transpose_fn(uint8_t *dst, ptrdiff_t dst_pitch, const uint8_t *src,
+                                ptrdiff_t src_pitch, size_t rows, size_t cols);
+scree_transpose_fn scree_transpose_8, scree_transpose_32;
+
+/* A move that is a transposition for each index of its other dimensions. */
+struct scree_transposing {
+    struct scree_move outer;
+    size_t rows, cols;
+    ptrdiff_t src_pitch, dst_pitch;
+};
+
+/* True, and *ret, if a move of elements of element_bytes is worth being taken for that: the written
+ * elements are neighbours along its last dimension, the read ones along another, and both are 8 or
+ * longer. */
+bool scree_move_transposes(const struct scree_move *move, size_t element_bytes,
+                           struct scree_transposing *ret);
+
+/* Moves columns [from, to) of each transposition, by a kernel for such elements. Cannot fail. */
+void scree_transposing_run(const struct scree_transposing *transposing, size_t element_bytes,
+                           scree_transpose_fn *kernel, size_t from, size_t to, const void *src,
+                           void *dst);
 
 /* `rows` runs of `bytes` bytes, the pitches apart: dst[r * dst_pitch + i] = src[r * src_pitch + i].
  * The two must not overlap. Cannot fail. */

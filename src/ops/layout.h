@@ -44,6 +44,8 @@ int32_t scree_operand_zero_point(const struct scree_operand *operand);
 struct scree_layout {
     struct scree_move move;
     ptrdiff_t src, dst;
+    bool transposes; /* the move is done as that */
+    struct scree_transposing transposing;
 };
 
 /* Such params, zeroed, as the call's. Errors: ENOMEM. */

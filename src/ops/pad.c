@@ -77,20 +77,79 @@ static int pad_value_check(const struct scree_call *call, struct scree_error *er
     return pads_quantized(call) ? scree_quant_check_same(value, call->outputs[0], err) : 0;
 }
 
+struct pad_params {
+    struct paddings paddings;
+    int32_t n_dims; /* the dimensions behind these are not padded */
+};
+
 int scree_pad_prepare(struct scree_call *call, struct scree_error *err)
 {
     struct scree_shape shape = {0};
-    struct scree_layout *layout;
-    struct paddings paddings;
+    struct pad_params *params = scree_call_params(call, sizeof *params);
     int rc;
 
+    if (!params)
+        return scree_fail_memory(err, sizeof *params);
     if ((rc = pad_value_check(call, err)) < 0 ||
-        (rc = paddings_read(call, &paddings, &shape, err)) != 0 ||
-        (rc = scree_call_set_shape(call, 0, &shape, err)) < 0 ||
-        (rc = scree_layout_new(call, &layout, err)) < 0)
+        (rc = paddings_read(call, &params->paddings, &shape, err)) != 0 ||
+        (rc = scree_call_set_shape(call, 0, &shape, err)) < 0)
         return rc;
-    place_input(layout, call->inputs[0], &paddings, &shape);
+    for (int32_t i = 0; i < shape.rank; i++)
+        if (params->paddings.before[i] > 0 || params->paddings.behind[i] > 0)
+            params->n_dims = i + 1;
     return 0;
+}
+
+/* Where a part of the output is written and what of the input is in it. */
+struct pad_cursor {
+    const struct scree_call *call;
+    const void *value;
+    size_t element;
+    const uint8_t *from;
+    uint8_t *to;
+};
+
+static void pad_elements(struct pad_cursor *cursor, size_t n)
+{
+    scree_fill_elements(cursor->to, cursor->value, n, cursor->element);
+    cursor->to += n * cursor->element;
+}
+
+/* The output in order from dimension d on: before, the input's part, behind. */
+static void pad_dim(struct pad_cursor *cursor, int32_t d)
+{
+    const struct pad_params *params = cursor->call->params;
+    const struct scree_shape *in = &cursor->call->inputs[0]->shape;
+    const struct scree_shape *out = &cursor->call->outputs[0]->shape;
+    size_t inner = scree_shape_span(out, d + 1, out->rank);
+
+    pad_elements(cursor, (size_t)params->paddings.before[d] * inner);
+    if (d == params->n_dims - 1) {
+        size_t bytes = (size_t)in->dims[d] * inner * cursor->element;
+
+        scree_copy_rows(cursor->to, 0, cursor->from, 0, 1, bytes);
+        cursor->from += bytes;
+        cursor->to += bytes;
+    } else {
+        for (int32_t i = 0; i < in->dims[d]; i++)
+            pad_dim(cursor, d + 1);
+    }
+    pad_elements(cursor, (size_t)params->paddings.behind[d] * inner);
+}
+
+/* Writes the output, which is not empty. */
+static void fill_around(const struct scree_call *call, const void *value)
+{
+    const struct pad_params *params = call->params;
+    const struct scree_operand *in = call->inputs[0], *out = call->outputs[0];
+    struct pad_cursor cursor = {call, value, scree_type_bytes(out->type), in->data, out->data};
+
+    if (params->n_dims == 0)
+        scree_copy_rows(out->data, 0, in->data, 0, 1, out->bytes);
+    else if (in->n_elements == 0)
+        pad_elements(&cursor, out->n_elements);
+    else
+        pad_dim(&cursor, 0);
 }
 
 int scree_pad_run(const struct scree_call *call, struct scree_error *err)
@@ -110,8 +169,8 @@ int scree_pad_run(const struct scree_call *call, struct scree_error *err)
         with = &zero8;
     else if (out->type == SCREE_TYPE_INT16)
         with = &zero16;
-    scree_fill_elements(out->data, with, out->n_elements, scree_type_bytes(out->type));
-    return scree_layout_run(call, err);
+    fill_around(call, with);
+    return 0;
 }
 
 /* ---- MIRROR_PAD ---------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 /* ops/transpose.c - the same elements in another order: TRANSPOSE, REVERSE_V2, REVERSE_SEQUENCE. */
+#include "kernels/kernels.h"
 #include "ops/common.h"
 #include "ops/layout.h"
 #include "ops/ops.h"
@@ -36,7 +37,39 @@ int scree_transpose_prepare(struct scree_call *call, struct scree_error *err)
     }
     scree_shape_strides(&shape, element, dst);
     scree_layout_block(layout, &shape, src, dst);
+    layout->transposes = (element == 1 || element == 4) && in->n_elements > 0 &&
+                         scree_move_transposes(&layout->move, element, &layout->transposing);
     return scree_layout_done(call, &shape, err);
+}
+
+/* Columns of transpositions that make a tile of a thread, and the bytes that are worth one. */
+#define TILE         64
+#define MIN_PARALLEL 65536
+
+static void transpose_tile(void *arg, size_t tile, int thread)
+{
+    const struct scree_call *call = arg;
+    const struct scree_transposing *transposing =
+        &((const struct scree_layout *)call->params)->transposing;
+    size_t element = scree_type_bytes(call->inputs[0]->type), from = tile * TILE;
+    size_t to = transposing->cols - from < TILE ? transposing->cols : from + TILE;
+
+    (void)thread;
+    scree_transposing_run(transposing, element,
+                          element == 1 ? call->kernels->transpose_8 : call->kernels->transpose_32,
+                          from, to, call->inputs[0]->data, call->outputs[0]->data);
+}
+
+int scree_transpose_run(const struct scree_call *call, struct scree_error *err)
+{
+    const struct scree_layout *layout = call->params;
+    struct scree_pool *pool = call->inputs[0]->bytes < MIN_PARALLEL ? NULL : call->pool;
+
+    if (!layout->transposes)
+        return scree_layout_run(call, err);
+    scree_pool_run(pool, (layout->transposing.cols + TILE - 1) / TILE, transpose_tile,
+                   (void *)(uintptr_t)call);
+    return 0;
 }
 
 /* ---- REVERSE_V2 ---------------------------------------------------------------------------- */

@@ -3,6 +3,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* The most bytes that are copied without a call. */
+#define MOST_FEW 512
+/* The side of the squares in which a transposition goes, so that both sides stay in the cache. */
+#define SQUARE 16
+
 void scree_move_add(struct scree_move *move, size_t dim, ptrdiff_t src, ptrdiff_t dst)
 {
     move->dims[move->rank] = dim;
@@ -37,6 +42,20 @@ void scree_move_simplify(struct scree_move *move)
     move->rank = n;
 }
 
+/* Bytes that are few: calls of memcpy() would take longer than the copying. */
+static inline void copy_few(uint8_t *dst, const uint8_t *src, size_t bytes)
+{
+    size_t i = 0;
+
+    for (; i + 16 <= bytes; i += 16)
+        memcpy(dst + i, src + i, 16);
+    if (bytes >= 16 && i < bytes)
+        memcpy(dst + bytes - 16, src + bytes - 16, 16);
+    else
+        for (; i < bytes; i++)
+            dst[i] = src[i];
+}
+
 /* n elements, both sides strided; `bytes` known to the compiler makes it a load and a store. */
 #define MOVE_STRIDED(bytes)        \
     for (size_t i = 0; i < n; i++) \
@@ -62,7 +81,12 @@ static void move_line(uint8_t *dst, ptrdiff_t dst_stride, const uint8_t *src, pt
         MOVE_STRIDED(16);
         break;
     default:
-        MOVE_STRIDED(element_bytes);
+        if (element_bytes <= MOST_FEW)
+            for (size_t i = 0; i < n; i++)
+                copy_few(dst + (ptrdiff_t)i * dst_stride, src + (ptrdiff_t)i * src_stride,
+                         element_bytes);
+        else
+            MOVE_STRIDED(element_bytes);
         break;
     }
 }
@@ -122,6 +146,74 @@ void scree_move_run(const struct scree_move *move, size_t element_bytes, const v
                   bytes);
     while (move_next(move, rank, index, &read, &written));
 }
+
+/* ---- transpositions ----------------------------------------------------------------------------
+ */
+
+static inline __attribute__((always_inline)) void transpose(uint8_t *dst, ptrdiff_t dst_pitch,
+                                                            const uint8_t *src, ptrdiff_t src_pitch,
+                                                            size_t rows, size_t cols, size_t size)
+{
+    for (size_t c0 = 0; c0 < cols; c0 += SQUARE)
+        for (size_t r0 = 0; r0 < rows; r0 += SQUARE)
+            for (size_t c = c0; c < cols && c < c0 + SQUARE; c++)
+                for (size_t r = r0; r < rows && r < r0 + SQUARE; r++)
+                    memcpy(dst + (ptrdiff_t)c * dst_pitch + r * size,
+                           src + (ptrdiff_t)r * src_pitch + c * size, size);
+}
+
+void scree_transpose_8(uint8_t *dst, ptrdiff_t dst_pitch, const uint8_t *src, ptrdiff_t src_pitch,
+                       size_t rows, size_t cols)
+{
+    transpose(dst, dst_pitch, src, src_pitch, rows, cols, 1);
+}
+
+void scree_transpose_32(uint8_t *dst, ptrdiff_t dst_pitch, const uint8_t *src, ptrdiff_t src_pitch,
+                        size_t rows, size_t cols)
+{
+    transpose(dst, dst_pitch, src, src_pitch, rows, cols, 4);
+}
+
+bool scree_move_transposes(const struct scree_move *move, size_t element_bytes,
+                           struct scree_transposing *ret)
+{
+    const ptrdiff_t element = (ptrdiff_t)element_bytes;
+    uint32_t last = move->rank - 1, across = 0;
+
+    if (move->rank < 2 || move->dst[last] != element || move->dims[last] < 8)
+        return false;
+    while (across < last && move->src[across] != element)
+        across++;
+    if (across == last || move->dims[across] < 8)
+        return false;
+    *ret = (struct scree_transposing){.rows = move->dims[last],
+                                      .cols = move->dims[across],
+                                      .src_pitch = move->src[last],
+                                      .dst_pitch = move->dst[across]};
+    for (uint32_t i = 0; i < last; i++)
+        if (i != across)
+            scree_move_add(&ret->outer, move->dims[i], move->src[i], move->dst[i]);
+    return true;
+}
+
+void scree_transposing_run(const struct scree_transposing *transposing, size_t element_bytes,
+                           scree_transpose_fn *kernel, size_t from, size_t to, const void *src,
+                           void *dst)
+{
+    const struct scree_move *outer = &transposing->outer;
+    size_t index[SCREE_MOVE_MAX_RANK] = {0};
+    const uint8_t *first_read = (const uint8_t *)src + from * element_bytes;
+    uint8_t *first_written = (uint8_t *)dst + (ptrdiff_t)from * transposing->dst_pitch;
+    ptrdiff_t read = 0, written = 0;
+
+    do
+        kernel(first_written + written, transposing->dst_pitch, first_read + read,
+               transposing->src_pitch, transposing->rows, to - from);
+    while (move_next(outer, outer->rank, index, &read, &written));
+}
+
+/* ---- rows --------------------------------------------------------------------------------------
+ */
 
 void scree_copy_rows(void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t rows,
                      size_t bytes)
