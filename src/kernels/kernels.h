@@ -20,6 +20,7 @@
 #include "kernels/depthwise.h"
 #include "kernels/gemm.h"
 #include "kernels/gemm_f32.h"
+#include "kernels/hybrid.h"
 #include "kernels/lut.h"
 #include "kernels/move.h"
 #include "kernels/resize.h"
@@ -37,6 +38,7 @@ struct scree_kernels {
     const struct scree_gemm_kernel *gemm;                              /* kernels/gemm.h */
     /* kernels/gemm_f32.h: products rounded, and perhaps not */
     const struct scree_gemm_f32 *gemm_f32, *gemm_f32_fused;
+    const struct scree_hybrid_kernel *hybrid; /* kernels/hybrid.h */
     scree_depthwise_f32_fn *depthwise_f32; /* kernels/depthwise.h */
 };
 

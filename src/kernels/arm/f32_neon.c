@@ -7,3 +7,4 @@
 /* the vocabulary comes first */
 #include "kernels/f32/depthwise.h"
 #include "kernels/f32/gemm.h"
+#include "kernels/f32/hybrid.h"

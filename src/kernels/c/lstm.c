@@ -41,11 +41,14 @@ void scree_lstm_multiply(float *out, const struct scree_lstm_matrix *matrix, siz
 struct scree_lstm_vector scree_lstm_quantize(const float *x, size_t n, int8_t *q, bool asymmetric)
 {
     struct scree_lstm_vector vector = {.x = x, .q = q, .scale = 1, .n = n};
+    struct scree_hybrid_range range;
 
-    if (q && n > 0 && asymmetric)
-        scree_hybrid_quantize_asymmetric(q, &vector.scale, &vector.zero_point, x, n);
-    else if (q && n > 0)
-        scree_hybrid_quantize_symmetric(q, &vector.scale, x, n);
+    if (!q || n == 0)
+        return vector;
+    range = scree_hybrid_find_range(&scree_hybrid_c, x, n, asymmetric);
+    scree_hybrid_quantize(&scree_hybrid_c, q, x, n, &range);
+    vector.scale = range.scale;
+    vector.zero_point = range.zero_point;
     return vector;
 }
 

@@ -1,13 +1,14 @@
-/* kernels/f32/depthwise.h - a depthwise convolution of floats, over any vocabulary of lanes.
+/* kernels/f32/depthwise.h - a depthwise convolution of floats, over any vocabulary of lanes
+ * (kernels/f32/lanes.h).
  *
- * Included behind a lanes_ISA.h by one file an instruction set, which defines LANES_NAME(x), the
- * name of a function x there. A few pixels of the output at a time, two vectors of their channels
- * at a time: each weight is loaded once for the pixels, sums stay in registers. Each sum is taken
- * tap by tap, in the order ky, kx, whatever the lanes. */
+ * A few pixels of the output at a time, two vectors of their channels at a time: each weight is
+ * loaded once for the pixels, sums stay in registers. Each sum is taken tap by tap, in the order
+ * ky, kx, whatever the lanes. */
 #ifndef SCREE_KERNELS_F32_DEPTHWISE_H
 #define SCREE_KERNELS_F32_DEPTHWISE_H
 
 #include "kernels/depthwise.h"
+#include "kernels/f32/lanes.h"
 
 /* Pixels at a time: their sums and two vectors of weights fit into 16 registers. */
 #define DEPTHWISE_PIXELS 4
@@ -56,9 +57,9 @@ static inline lanes depthwise_finish(const struct depthwise_row *row, lanes sum,
 
 /* n_pixels and n_vectors are constants wherever this is used, so that the sums are registers;
  * `whole` says that the last vector has all its lanes, `plain` that the multiplier is 1. */
-static inline __attribute__((always_inline)) void
-depthwise_sum(const struct depthwise_row *row, const struct depthwise_block *block,
-              const int n_pixels, const int n_vectors, const bool whole, const bool plain)
+LANES_INLINE void depthwise_sum(const struct depthwise_row *row,
+                                const struct depthwise_block *block, const int n_pixels,
+                                const int n_vectors, const bool whole, const bool plain)
 {
     const struct scree_conv_shape *s = row->shape;
     size_t in_c = (size_t)s->in_c, out_c = (size_t)s->out_c, c = block->c;
@@ -67,9 +68,9 @@ depthwise_sum(const struct depthwise_row *row, const struct depthwise_block *blo
     int64_t left = (int64_t)block->ox * s->stride_w - s->pad_left;
     lanes sum[DEPTHWISE_PIXELS][2];
 
+    LANES_UNROLL
     for (int p = 0; p < n_pixels; p++)
-        for (int v = 0; v < n_vectors; v++)
-            sum[p][v] = lanes_set(0);
+        sum[p][0] = sum[p][1] = lanes_set(0);
     for (int32_t ky = row->ky_begin; ky < row->ky_end; ky++) {
         int64_t y = row->top + (int64_t)ky * s->dilation_h;
         const float *line = row->in + (size_t)y * (size_t)s->in_w * in_c;
@@ -79,10 +80,12 @@ depthwise_sum(const struct depthwise_row *row, const struct depthwise_block *blo
         for (int32_t kx = block->kx_begin; kx < block->kx_end; kx++, w += out_c) {
             const float *x = line + (size_t)(left + (int64_t)kx * s->dilation_w) * in_c;
 
+            LANES_UNROLL
             for (int v = 0; v < n_vectors; v++) {
                 size_t n = v == n_vectors - 1 ? n_last : LANES, at = (size_t)v * LANES;
                 lanes weights = depthwise_load_weights(w + at, n);
 
+                LANES_UNROLL
                 for (int p = 0; p < n_pixels; p++)
                     sum[p][v] = lanes_add_product(
                         depthwise_load(x + (size_t)p * step, c + at, n, multiplier), weights,
@@ -90,9 +93,11 @@ depthwise_sum(const struct depthwise_row *row, const struct depthwise_block *blo
             }
         }
     }
+    LANES_UNROLL
     for (int p = 0; p < n_pixels; p++) {
         float *to = row->out + ((size_t)block->ox + (size_t)p) * out_c + c;
 
+        LANES_UNROLL
         for (int v = 0; v < n_vectors; v++) {
             size_t n = v == n_vectors - 1 ? n_last : LANES, at = (size_t)v * LANES;
             lanes result = depthwise_finish(row, sum[p][v], c + at, n);
@@ -106,9 +111,8 @@ depthwise_sum(const struct depthwise_row *row, const struct depthwise_block *blo
 }
 
 /* All channels of n_pixels pixels, a constant wherever this is used. */
-static inline __attribute__((always_inline)) void
-depthwise_channels(const struct depthwise_row *row, struct depthwise_block block,
-                   const int n_pixels)
+LANES_INLINE void depthwise_channels(const struct depthwise_row *row, struct depthwise_block block,
+                                     const int n_pixels)
 {
     size_t out_c = (size_t)row->shape->out_c, in_c = (size_t)row->shape->in_c;
 

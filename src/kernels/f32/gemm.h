@@ -1,20 +1,13 @@
-/* kernels/f32/gemm.h - a tile of a product of float matrices, over any vocabulary of lanes.
- *
- * Float kernels are written once, over a few inline functions that each lanes_ISA.h defines: a
- * vector `lanes` of LANES floats, lanes_set, _load, _store (and _first for a part of a vector),
- * _add, _mul, _add_product, _clamp. One file an instruction set (c/f32.c, x86/f32_avx2.c, ...)
- * defines LANES_FUSED, whether a product is added without being rounded first, and LANES_NAME(x),
- * the name of x there, includes the vocabulary and then these headers. The order of all operations
- * on an element is thus the same everywhere.
+/* kernels/f32/gemm.h - a tile of a product of float matrices, over any vocabulary of lanes
+ * (kernels/f32/lanes.h).
  *
  * LANES_ROWS x 2 vectors of sums fill the registers. Where the vocabulary has
  * lanes_add_product_lane(), inputs are loaded four at a time. */
 #ifndef SCREE_KERNELS_F32_GEMM_H
 #define SCREE_KERNELS_F32_GEMM_H
 
+#include "kernels/f32/lanes.h"
 #include "kernels/gemm_f32.h"
-
-#define LANES_INLINE static inline __attribute__((always_inline))
 
 /* The sums of a tile. */
 struct gemm_sums {
@@ -28,7 +21,7 @@ LANES_INLINE void gemm_step(struct gemm_sums *sums, const float *const *x, size_
 {
     lanes low = lanes_load(w), high = n_vectors > 1 ? lanes_load(w + LANES) : low;
 
-#pragma GCC unroll 16
+    LANES_UNROLL
     for (int p = 0; p < n_rows; p++) {
         lanes input = lanes_set(x[p][k]);
 
@@ -45,7 +38,7 @@ LANES_INLINE void gemm_step(struct gemm_sums *sums, const float *const *x, size_
         lanes low = lanes_load(w + (lane)*step);                                                 \
         lanes high = n_vectors > 1 ? lanes_load(w + (lane)*step + LANES) : low;                  \
                                                                                                  \
-        _Pragma("GCC unroll 16") for (int p = 0; p < n_rows; p++)                                \
+        LANES_UNROLL for (int p = 0; p < n_rows; p++)                                            \
         {                                                                                        \
             sums->sum[p][0] = lanes_add_product_lane(low, input[p], lane, sums->sum[p][0]);      \
             if (n_vectors > 1)                                                                   \
@@ -59,7 +52,7 @@ LANES_INLINE void gemm_quad(struct gemm_sums *sums, const float *const *x, size_
 {
     lanes input[LANES_ROWS];
 
-#pragma GCC unroll 16
+    LANES_UNROLL
     for (int p = 0; p < n_rows; p++)
         input[p] = lanes_load(x[p] + k);
     GEMM_LANE(0);
@@ -74,12 +67,12 @@ LANES_INLINE void gemm_store(const struct scree_gemm_f32_tile *tile, const struc
 {
     lanes min = lanes_set(tile->min), max = lanes_set(tile->max);
 
-#pragma GCC unroll 2
+    LANES_UNROLL
     for (int v = 0; v < n_vectors; v++) {
         size_t at = (size_t)v * LANES, n = tile->n_columns - at;
         lanes bias = tile->bias ? lanes_load(tile->bias + at) : lanes_set(0);
 
-#pragma GCC unroll 16
+        LANES_UNROLL
         for (int p = 0; p < n_rows; p++) {
             lanes result = lanes_clamp(lanes_add(sums->sum[p][v], bias), min, max);
 
@@ -98,14 +91,14 @@ LANES_INLINE void gemm_run(const struct scree_gemm_f32_tile *tile, const int n_r
     size_t step = tile->weight_step;
     struct gemm_sums sums;
 
-#pragma GCC unroll 16
+    LANES_UNROLL
     for (int p = 0; p < n_rows; p++)
         sums.sum[p][0] = sums.sum[p][1] = lanes_set(0);
     for (size_t s = 0; s < tile->n_segments; s++, rows += tile->row_step) {
         const float *x[LANES_ROWS], *w = tile->weights + tile->depths[s] * step;
         size_t k = 0;
 
-#pragma GCC unroll 16
+        LANES_UNROLL
         for (int p = 0; p < n_rows; p++)
             x[p] = rows[p];
 #ifdef lanes_add_product_lane

@@ -1,6 +1,6 @@
 /* kernels/f32/lanes_avx2.h - eight floats side by side: AVX2 and FMA.
  *
- * The vocabulary of kernels/f32/: see gemm.h there. */
+ * The vocabulary of kernels/f32/lanes.h. */
 #ifndef SCREE_KERNELS_F32_LANES_AVX2_H
 #define SCREE_KERNELS_F32_LANES_AVX2_H
 
@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES 8
 #if LANES_FUSED
@@ -73,6 +74,50 @@ static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
 static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
 {
     return _mm256_min_ps(max, _mm256_max_ps(min, v));
+}
+
+/* a < b ? a : b, and a > b ? a : b: the second where they do not compare. */
+static inline lanes lanes_lesser(lanes a, lanes b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+static inline lanes lanes_greater(lanes a, lanes b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+/* v rounded to a whole number, halves away from zero; |v| < 2^22: cut off after almost a half is
+ * added. */
+static inline lanes lanes_round(lanes v)
+{
+    __m256 half = _mm256_or_ps(_mm256_set1_ps(0x1.fffffep-2f),
+                               _mm256_and_ps(v, _mm256_set1_ps(-0.0f)));
+
+    return _mm256_round_ps(_mm256_add_ps(v, half), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+}
+
+/* The whole numbers of v, in [-128, 127], as bytes: the first n of them, n <= LANES. */
+static inline void lanes_store_s8(int8_t *to, lanes v, size_t n)
+{
+    __m256i whole = _mm256_cvttps_epi32(v);
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole),
+                                    _mm256_extracti128_si256(whole, 1));
+    int64_t bytes = _mm_cvtsi128_si64(_mm_packs_epi16(words, words));
+
+    memcpy(to, &bytes, n);
+}
+
+/* sums[i] - zero_point * weights[i] modulo 2^32, as floats: the first n, n <= LANES. */
+static inline lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
+                                    size_t n)
+{
+    __m256i first = lanes_first(n), sum = _mm256_maskload_epi32(sums, first);
+
+    if (zero_point != 0)
+        sum = _mm256_sub_epi32(sum, _mm256_mullo_epi32(_mm256_maskload_epi32(weights, first),
+                                                       _mm256_set1_epi32(zero_point)));
+    return _mm256_cvtepi32_ps(sum);
 }
 
 #endif

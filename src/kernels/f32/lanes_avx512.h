@@ -1,6 +1,6 @@
 /* kernels/f32/lanes_avx512.h - sixteen floats side by side: AVX-512 F.
  *
- * The vocabulary of kernels/f32/: see gemm.h there. */
+ * The vocabulary of kernels/f32/lanes.h. */
 #ifndef SCREE_KERNELS_F32_LANES_AVX512_H
 #define SCREE_KERNELS_F32_LANES_AVX512_H
 
@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES 16
 #if LANES_FUSED
@@ -72,6 +73,46 @@ static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
 static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
 {
     return _mm512_min_ps(max, _mm512_max_ps(min, v));
+}
+
+/* a < b ? a : b, and a > b ? a : b: the second where they do not compare. */
+static inline lanes lanes_lesser(lanes a, lanes b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+static inline lanes lanes_greater(lanes a, lanes b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+/* v rounded to a whole number, halves away from zero; |v| < 2^22: cut off after almost a half is
+ * added. */
+static inline lanes lanes_round(lanes v)
+{
+    __m512 half = _mm512_or_ps(_mm512_set1_ps(0x1.fffffep-2f),
+                               _mm512_and_ps(v, _mm512_set1_ps(-0.0f)));
+
+    return _mm512_roundscale_ps(_mm512_add_ps(v, half), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+}
+
+/* The whole numbers of v, in [-128, 127], as bytes: the first n of them, n <= LANES. */
+static inline void lanes_store_s8(int8_t *to, lanes v, size_t n)
+{
+    _mm512_mask_cvtepi32_storeu_epi8(to, lanes_first(n), _mm512_cvttps_epi32(v));
+}
+
+/* sums[i] - zero_point * weights[i] modulo 2^32, as floats: the first n, n <= LANES. */
+static inline lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
+                                    size_t n)
+{
+    __mmask16 first = lanes_first(n);
+    __m512i sum = _mm512_maskz_loadu_epi32(first, sums);
+
+    if (zero_point != 0)
+        sum = _mm512_sub_epi32(sum, _mm512_mullo_epi32(_mm512_maskz_loadu_epi32(first, weights),
+                                                       _mm512_set1_epi32(zero_point)));
+    return _mm512_cvtepi32_ps(sum);
 }
 
 #endif

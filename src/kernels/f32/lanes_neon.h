@@ -1,6 +1,6 @@
 /* kernels/f32/lanes_neon.h - four floats side by side: AArch64's NEON.
  *
- * The vocabulary of kernels/f32/: see gemm.h there. */
+ * The vocabulary of kernels/f32/lanes.h. */
 #ifndef SCREE_KERNELS_F32_LANES_NEON_H
 #define SCREE_KERNELS_F32_LANES_NEON_H
 
@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LANES      4
 #define LANES_ROWS 8 /* 8 x 8 sums, two vectors of weights, eight of inputs: 26 registers */
@@ -71,6 +72,44 @@ static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
 {
     v = vbslq_f32(vcltq_f32(v, min), min, v);
     return vbslq_f32(vcltq_f32(max, v), max, v);
+}
+
+/* a < b ? a : b, and a > b ? a : b: the second where they do not compare. */
+static inline lanes lanes_lesser(lanes a, lanes b)
+{
+    return vbslq_f32(vcltq_f32(a, b), a, b);
+}
+
+static inline lanes lanes_greater(lanes a, lanes b)
+{
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
+/* v rounded to a whole number, halves away from zero. */
+static inline lanes lanes_round(lanes v)
+{
+    return vrndaq_f32(v);
+}
+
+/* The whole numbers of v, in [-128, 127], as bytes: the first n of them, n <= LANES. */
+static inline void lanes_store_s8(int8_t *to, lanes v, size_t n)
+{
+    int16x4_t words = vmovn_s32(vcvtq_s32_f32(v));
+    int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
+    int32_t four = vget_lane_s32(vreinterpret_s32_s8(bytes), 0);
+
+    memcpy(to, &four, n);
+}
+
+/* sums[i] - zero_point * weights[i] modulo 2^32, as floats: the first n, n <= LANES. */
+static inline lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
+                                    size_t n)
+{
+    int32_t sum[LANES] = {0}, weight[LANES] = {0};
+
+    memcpy(sum, sums, n * sizeof *sums);
+    memcpy(weight, weights, n * sizeof *weights);
+    return vcvtq_f32_s32(vmlsq_n_s32(vld1q_s32(sum), vld1q_s32(weight), zero_point));
 }
 
 /* sum + a * b[lane], likewise; lane is a literal. */
