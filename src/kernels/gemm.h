@@ -39,6 +39,7 @@ struct scree_gemm_layer {
     bool is_u8;         /* type of activations and outputs: uint8, else int8 */
     bool by_factor;     /* outputs by scree_gemm_channel.factor, else by .multiplier */
     bool relu;          /* min >= output_zp: sums below 0 give min */
+    bool sums;          /* outputs are s32, the sums as they are; by_factor too */
     int32_t weights_zp; /* zw' */
     int32_t output_zp, min, max;
 };
@@ -58,7 +59,8 @@ struct scree_gemm_block {
      * segment_bytes rounded up to a multiple of kr; the bytes behind segment_bytes meet weights 0,
      * but do not count in sums of a row. Any alignment. */
     const uint8_t *const *a;
-    uint8_t *const *out; /* [n_rows]: where channel 0 of the panels goes in row r */
+    uint8_t *const *out; /* [n_rows]: where channel 0 of the panels goes in row r; of layers of sums
+                            s32, aligned to 4 */
     int32_t n_rows;      /* in [1, mr] */
     int32_t n_segments;  /* 0 too: outputs of bias' alone */
     int32_t segment_bytes;
@@ -80,7 +82,7 @@ struct scree_gemm_block {
  *
  *     out[r][c] = f_c(bias'[c] + sum over k of a[r][k] w'[c][k] - weights_zp sum over k of a[r][k])
  *
- * f_c as in kernels/requantize.h. Sums modulo 2^32; the result is within the channel's bound. */
+ * f_c as in kernels/requantize.h, or as it is for a layer of sums. Sums modulo 2^32; the result is within the channel's bound. */
 struct scree_gemm_kernel {
     const char *name;
     int32_t mr;       /* rows of a block, at most SCREE_GEMM_MAX_ROWS */
@@ -148,6 +150,27 @@ int scree_gemm_new(struct scree_arena *arena, const struct scree_gemm_kernel *ke
                    const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
                    bool is_u8, const void *filter, const int32_t *bias,
                    struct scree_gemm **ret_gemm);
+
+/* The same for a layer whose outputs are its sums, s32, of int8 activations and weights: quantized
+ * floats and what they become are the caller's business, and so is the activations' zero point. */
+int scree_gemm_new_sums(struct scree_arena *arena, const struct scree_gemm_kernel *kernel,
+                        const struct scree_conv_shape *shape, const int8_t *filter,
+                        struct scree_gemm **ret_gemm);
+
+/* The bytes of the longest segment, rounded up as rows are read: what `outside` below holds. */
+size_t scree_gemm_outside_bytes(const struct scree_gemm *gemm);
+
+/* What a layer of sums does next with each row of a block: n sums from channel o on of output pixel
+ * `pixel` (counted through the images). They may be overwritten. */
+typedef void scree_gemm_row_fn(void *arg, size_t pixel, int32_t o, int32_t n, void *sums);
+
+/* Computes one tile of a layer of sums.
+ *
+ * outside  s8[scree_gemm_outside_bytes()]: the zero point, for what lies beside the input
+ * finish   is called with `arg` for each row, right after it was computed */
+void scree_gemm_run_sums(const struct scree_gemm *gemm, const int8_t *in, const int8_t *outside,
+                         void *out, size_t tile, void *scratch, scree_gemm_row_fn *finish,
+                         void *arg);
 
 /* Computes one tile.
  *

@@ -7,8 +7,8 @@
 
 #include "kernels/requantize.h"
 
-/* How floats become integers: q = round(x * inverse + zero_point), halves away from zero, limited to
- * [min, 127]; NaN becomes min. */
+/* How floats become integers: q = round(x * inverse + zero_point), halves away from zero, limited
+ * to [min, 127]; NaN becomes min. */
 struct scree_hybrid_step {
     float inverse, zero_point, min;
 };
@@ -49,9 +49,9 @@ struct scree_hybrid_range {
     bool all_zero; /* then all q are 0 */
 };
 
-/* x is about scale * (q - zero_point). Symmetric: scale = max |x| / 127, q in [-127, 127], zero point
- * 0. Asymmetric: [min(x, 0), max(x, 0)] fills [-128, 127] and zero is exact. All zeros: scale 1, zero
- * point 0. x f32[n], n > 0. */
+/* x is about scale * (q - zero_point). Symmetric: scale = max |x| / 127, q in [-127, 127], zero
+ * point 0. Asymmetric: [min(x, 0), max(x, 0)] fills [-128, 127] and zero is exact. All zeros: scale
+ * 1, zero point 0. x f32[n], n > 0. */
 struct scree_hybrid_range scree_hybrid_find_range(const struct scree_hybrid_kernel *kernel,
                                                   const float *x, size_t n, bool asymmetric);
 
@@ -63,8 +63,9 @@ void scree_hybrid_quantize_f32(const struct scree_hybrid_kernel *kernel, float *
 
 /* Finds the range of each of n_rows rows and quantizes it: q s8[n_rows][n], scales f32[n_rows],
  * zero_points s32[n_rows] (0 if symmetric), x f32[n_rows][n]. */
-void scree_hybrid_quantize_rows(const struct scree_hybrid_kernel *kernel, int8_t *q, float *scales, int32_t *zero_points, const float *x,
-                                size_t n_rows, size_t n, bool asymmetric);
+void scree_hybrid_quantize_rows(const struct scree_hybrid_kernel *kernel, int8_t *q, float *scales,
+                                int32_t *zero_points, const float *x, size_t n_rows, size_t n,
+                                bool asymmetric);
 
 /* out[i] = the i-th signed number of 4 bits, the low half of a byte first. packed u8[(n + 1) / 2],
  * out s8[n]. */

@@ -39,7 +39,7 @@ struct scree_kernels {
     /* kernels/gemm_f32.h: products rounded, and perhaps not */
     const struct scree_gemm_f32 *gemm_f32, *gemm_f32_fused;
     const struct scree_hybrid_kernel *hybrid; /* kernels/hybrid.h */
-    scree_depthwise_f32_fn *depthwise_f32; /* kernels/depthwise.h */
+    scree_depthwise_f32_fn *depthwise_f32;    /* kernels/depthwise.h */
 };
 
 /* Fills the table for a machine with these enum scree_cpu_flag: a pure function. */

@@ -3,6 +3,7 @@
 #include "ops/common.h"
 #include "ops/matrix.h"
 #include "ops/matrix_f32.h"
+#include "ops/matrix_hybrid.h"
 #include "ops/ops.h"
 
 struct conv_params {
@@ -12,6 +13,7 @@ struct conv_params {
     struct scree_gemm *gemm; /* NULL: by kernels/conv.h */
     struct scree_matrix_scratch scratch;
     struct scree_matrix_f32 f32;
+    struct scree_matrix_hybrid_packed packed;
     bool is_hybrid, asymmetric;
 };
 
@@ -100,7 +102,9 @@ static int prepare_hybrid(struct scree_call *call, struct conv_params *params,
     params->hybrid.filter_first = params->asymmetric;
     rc = scree_matrix_hybrid(call, call->node->options.conv2d.activation, params->shape.out_c,
                              params->asymmetric, &params->hybrid, err);
-    return rc < 0 ? rc : scree_matrix_plan_scratch(call, params->shape.n, &params->scratch, err);
+    if (rc >= 0)
+        rc = scree_matrix_plan_scratch(call, params->shape.n, &params->scratch, err);
+    return rc < 0 ? rc : scree_matrix_hybrid_pack(call, &params->shape, &params->packed, err);
 }
 
 int scree_conv2d_prepare(struct scree_call *call, struct scree_error *err)
@@ -183,7 +187,10 @@ static void run_tiles(const struct scree_call *call)
     if (params->is_hybrid)
         run.in = scree_matrix_quantize_input(call, &params->scratch, params->shape.n,
                                              params->asymmetric, &run.hybrid);
-    scree_pool_run(call->pool, scree_conv_tiles(&params->shape), conv_tile, &run);
+    if (params->packed.gemm)
+        scree_matrix_hybrid_run(call, &params->packed, &run.hybrid, run.in);
+    else
+        scree_pool_run(call->pool, scree_conv_tiles(&params->shape), conv_tile, &run);
 }
 
 int scree_conv2d_run(const struct scree_call *call, struct scree_error *err)

@@ -4,6 +4,7 @@
 
 #include "kernels/kernels.h"
 #include "ops/common.h"
+#include "ops/depthwise_hybrid.h"
 #include "ops/matrix.h"
 #include "ops/ops.h"
 
@@ -12,6 +13,7 @@ struct depthwise_params {
     struct scree_conv_quant quant;
     struct scree_conv_hybrid hybrid;
     struct scree_matrix_scratch scratch;
+    struct scree_depthwise_hybrid_packed hybrid_packed;
     float min_f32, max_f32;
     bool is_hybrid;
     const struct scree_depthwise_kernel *kernel; /* NULL: the definition */
@@ -133,7 +135,9 @@ int scree_depthwise_prepare(struct scree_call *call, struct scree_error *err)
         rc = prepare_kind(call, params, err);
     if (rc >= 0)
         rc = prepare_kernel(call, params, err);
-    if (rc < 0)
+    if (rc >= 0 && params->is_hybrid)
+        rc = scree_depthwise_hybrid_pack(call, &params->shape, &params->hybrid_packed, err);
+    if (rc < 0 || params->hybrid_packed.filter)
         return rc;
     return scree_matrix_plan_scratch(call, params->is_hybrid ? params->shape.n : 0,
                                      &params->scratch, err);
@@ -197,6 +201,10 @@ int scree_depthwise_run(const struct scree_call *call, struct scree_error *err)
         return 0;
     if (params->kernel) {
         scree_pool_run(call->pool, params->kernel->n_tiles(params->packed), depthwise_tile, &run);
+        return 0;
+    }
+    if (params->hybrid_packed.filter) {
+        scree_depthwise_hybrid_run(call, shape, &params->hybrid_packed, &params->hybrid);
         return 0;
     }
     if (params->is_hybrid)

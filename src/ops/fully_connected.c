@@ -7,6 +7,7 @@
 #include "ops/common.h"
 #include "ops/matrix.h"
 #include "ops/matrix_f32.h"
+#include "ops/matrix_hybrid.h"
 #include "ops/ops.h"
 
 struct fc_params {
@@ -16,6 +17,7 @@ struct fc_params {
     struct scree_gemm *gemm; /* NULL: by kernels/conv.h */
     struct scree_matrix_scratch scratch;
     struct scree_matrix_f32 f32;
+    struct scree_matrix_hybrid_packed packed;
     bool is_hybrid;
 };
 
@@ -175,10 +177,12 @@ static int prepare_kind(struct scree_call *call, struct fc_params *params, struc
         rc = quantize(call, params, err);
     if (rc >= 0 && !params->is_hybrid && params->shape.in_c > 0)
         rc = scree_matrix_pack(call, &params->shape, &params->quant, &params->gemm, err);
-    if (rc < 0)
-        return rc;
-    return scree_matrix_plan_scratch(call, params->is_hybrid ? params->shape.n : 0,
-                                     &params->scratch, err);
+    if (rc >= 0)
+        rc = scree_matrix_plan_scratch(call, params->is_hybrid ? params->shape.n : 0,
+                                       &params->scratch, err);
+    if (rc >= 0 && params->is_hybrid && params->shape.in_c > 0)
+        rc = scree_matrix_hybrid_pack(call, &params->shape, &params->packed, err);
+    return rc;
 }
 
 int scree_fully_connected_prepare(struct scree_call *call, struct scree_error *err)
@@ -270,7 +274,9 @@ static void run_tiles(const struct scree_call *call)
         run.in = scree_matrix_quantize_input(
             call, &params->scratch, params->shape.n,
             call->node->options.fully_connected.asymmetric_quantize_inputs, &run.hybrid);
-    if (call->inputs[1]->type == SCREE_TYPE_INT16)
+    if (params->packed.gemm)
+        scree_matrix_hybrid_run(call, &params->packed, &run.hybrid, run.in);
+    else if (call->inputs[1]->type == SCREE_TYPE_INT16)
         run_s16s16(&run);
     else
         scree_pool_run(call->pool, scree_conv_tiles(&params->shape), fc_tile, &run);

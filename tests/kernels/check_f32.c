@@ -341,7 +341,7 @@ static void check_rows(struct check *check, scree_depthwise_f32_fn *kernel,
                     float sum = convolve_depthwise(s, in, filter, at);
 
                     sum = scales ? sum * scales[n * s->out_c + o] : sum;
-                    expected[i++] = clamp(sum + (bias ? bias[o] : 0), -1, 1);
+                    expected[i++] = clamp(bias ? sum + bias[o] : sum, -1, 1);
                 }
     for (size_t row = 0; row < (size_t)(s->n * s->out_h); row++)
         kernel(s, scales, -1, 1, in, filter, bias, got, row);

@@ -76,7 +76,7 @@ SCREE_GEMM_INLINE void store_row(const struct scree_gemm_block *block,
     struct scree_gemm_neon_sums sums = take_row(squares, r % 2, params->bias, excess);
 
     if (r < block->n_rows)
-        scree_gemm_neon_store(block, r, c, scree_gemm_neon_outputs(block->layer, params, sums));
+        scree_gemm_neon_finish(block, params, r, c, sums);
 }
 
 #define START(p) squares[p].v[i] = vdupq_n_s32(0)

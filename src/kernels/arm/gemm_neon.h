@@ -125,6 +125,29 @@ SCREE_GEMM_INLINE void scree_gemm_neon_store(const struct scree_gemm_block *bloc
     memcpy(block->out[r] + c, tail, (size_t)n);
 }
 
+/* Stores channels [c, c + n) of row r of a layer of sums. */
+SCREE_GEMM_INLINE void scree_gemm_neon_store_sums(const struct scree_gemm_block *block, int32_t r,
+                                                  int32_t c, struct scree_gemm_neon_sums sums)
+{
+    int32_t n = block->n_channels - c;
+
+    if (n > SCREE_GEMM_NEON_CHANNELS)
+        n = SCREE_GEMM_NEON_CHANNELS;
+    memcpy(block->out[r] + (size_t)c * sizeof(int32_t), &sums, (size_t)n * sizeof(int32_t));
+}
+
+/* Stores what becomes of the sums of row r. */
+SCREE_GEMM_INLINE void scree_gemm_neon_finish(const struct scree_gemm_block *block,
+                                              const struct scree_gemm_neon_params *params,
+                                              int32_t r, int32_t c,
+                                              struct scree_gemm_neon_sums sums)
+{
+    if (block->layer->sums)
+        scree_gemm_neon_store_sums(block, r, c, sums);
+    else
+        scree_gemm_neon_store(block, r, c, scree_gemm_neon_outputs(block->layer, params, sums));
+}
+
 /* weights_zp * sum of the bytes of row r: what comes off its sums. */
 SCREE_GEMM_INLINE int32_t scree_gemm_neon_excess(const struct scree_gemm_block *block, int32_t mr,
                                                  int32_t r)

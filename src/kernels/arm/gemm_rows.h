@@ -10,8 +10,7 @@
 #include "kernels/arm/gemm_neon.h"
 
 #define START(r) sums[r].v[i] = vsubq_s32(bias, excess[r])
-#define STORE(r) \
-    scree_gemm_neon_store(block, r, c, scree_gemm_neon_outputs(block->layer, params, sums[r]))
+#define STORE(r) scree_gemm_neon_finish(block, params, r, c, sums[r])
 
 SCREE_GEMM_INLINE void run_panel(const struct scree_gemm_block *block, const int n_rows,
                                  const bool is_u8, const int32x4_t *excess, const uint8_t *panel,

@@ -106,6 +106,12 @@ static void store(const struct scree_gemm_block *block, const struct totals *tot
     };
     int32_t values[SCREE_PRODUCT_CHANNELS];
 
+    if (layer->sums) {
+        for (int32_t r = 0; r < block->n_rows; r++)
+            memcpy(block->out[r] + (size_t)c * sizeof(uint32_t), totals->sum[r],
+                   (size_t)n * sizeof(uint32_t));
+        return;
+    }
     load_constants(&constants, block, c, n);
     for (int32_t r = 0; r < block->n_rows; r++) {
         scree_requantize_row(&quant, totals->sum[r], constants.bias, 0, n, values);

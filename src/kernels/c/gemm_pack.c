@@ -198,15 +198,21 @@ static bool take_panels(struct scree_arena *arena, const struct scree_gemm *gemm
     return part->panels != NULL;
 }
 
-/* A segment of zero points, for taps outside the input. */
-static bool fill_outside(struct scree_arena *arena, struct scree_gemm *gemm, int32_t input_zp)
+size_t scree_gemm_outside_bytes(const struct scree_gemm *gemm)
 {
     size_t kr = (size_t)gemm->kernel->kr, bytes = 1;
-    uint8_t *outside;
 
     for (size_t i = 0; i < gemm->n_parts; i++)
         bytes = larger(bytes, round_up((size_t)gemm->parts[i].segment_bytes, kr));
-    outside = take(arena, bytes);
+    return bytes;
+}
+
+/* A segment of zero points, for taps outside the input. */
+static bool fill_outside(struct scree_arena *arena, struct scree_gemm *gemm, int32_t input_zp)
+{
+    size_t bytes = scree_gemm_outside_bytes(gemm);
+    uint8_t *outside = take(arena, bytes);
+
     if (!outside)
         return false;
     memset(outside, input_zp, bytes);
@@ -558,10 +564,10 @@ static uint8_t *take_row(struct scree_arena *arena, const struct scree_gemm *gem
     return take(arena, depth);
 }
 
-int scree_gemm_new(struct scree_arena *arena, const struct scree_gemm_kernel *kernel,
-                   const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
-                   bool is_u8, const void *filter, const int32_t *bias,
-                   struct scree_gemm **ret_gemm)
+static int new_layer(struct scree_arena *arena, const struct scree_gemm_kernel *kernel,
+                     const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                     bool is_u8, bool sums, const void *filter, const int32_t *bias,
+                     struct scree_gemm **ret_gemm)
 {
     int32_t low = is_u8 ? 0 : INT8_MIN, high = is_u8 ? UINT8_MAX : INT8_MAX;
     size_t n_parts = count_parts(shape);
@@ -590,6 +596,7 @@ int scree_gemm_new(struct scree_arena *arena, const struct scree_gemm_kernel *ke
                     (size_t)shape->in_c,
         .n_parts = n_parts,
     };
+    gemm->layer.sums = sums;
     if (!make_parts(arena, gemm, quant->input_zp))
         return -ENOMEM;
     source.row = take_row(arena, gemm);
@@ -598,4 +605,22 @@ int scree_gemm_new(struct scree_arena *arena, const struct scree_gemm_kernel *ke
     if (pack_parts(gemm, &source))
         *ret_gemm = gemm;
     return 0;
+}
+
+int scree_gemm_new(struct scree_arena *arena, const struct scree_gemm_kernel *kernel,
+                   const struct scree_conv_shape *shape, const struct scree_conv_quant *quant,
+                   bool is_u8, const void *filter, const int32_t *bias,
+                   struct scree_gemm **ret_gemm)
+{
+    return new_layer(arena, kernel, shape, quant, is_u8, false, filter, bias, ret_gemm);
+}
+
+int scree_gemm_new_sums(struct scree_arena *arena, const struct scree_gemm_kernel *kernel,
+                        const struct scree_conv_shape *shape, const int8_t *filter,
+                        struct scree_gemm **ret_gemm)
+{
+    static const double none = 0;
+    const struct scree_conv_quant quant = {.factors = &none};
+
+    return new_layer(arena, kernel, shape, &quant, false, true, filter, NULL, ret_gemm);
 }

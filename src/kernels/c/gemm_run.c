@@ -8,7 +8,9 @@ struct work {
     const struct scree_gemm *gemm;
     const struct scree_gemm_part *part;
     const uint8_t *in;
+    const uint8_t *outside; /* as gemm->outside */
     uint8_t *out;
+    size_t out_bytes; /* of an output */
     const uint8_t **a; /* [n_segments][mr] */
     uint8_t **to;      /* [mr] */
     uint8_t *gathered; /* [mr][depth] */
@@ -71,7 +73,8 @@ static uint8_t *find_output(const struct work *work, const struct row *row, size
     size_t x = (size_t)part->out_x + (size_t)row->ox * (size_t)part->out_step_w;
     size_t pixel = ((size_t)row->n * (size_t)s->out_h + y) * (size_t)s->out_w + x;
 
-    return work->out + pixel * (size_t)s->out_c + (size_t)part->out_channel + c;
+    return work->out +
+           (pixel * (size_t)s->out_c + (size_t)part->out_channel + c) * work->out_bytes;
 }
 
 /* ---- segments ----------------------------------------------------------------------------------
@@ -97,13 +100,13 @@ static void gather(const struct work *work, const struct row *row, int64_t y, in
     int64_t begin = x < 0 ? -x : 0, end = s->in_w - x < taps ? s->in_w - x : taps;
 
     if (y < 0 || y >= s->in_h || begin >= end) {
-        memset(to, work->gemm->outside[0], (size_t)taps * channels);
+        memset(to, work->outside[0], (size_t)taps * channels);
         return;
     }
-    memset(to, work->gemm->outside[0], (size_t)begin * channels);
+    memset(to, work->outside[0], (size_t)begin * channels);
     memcpy(to + (size_t)begin * channels, find_input(work, row, y, x + begin),
            (size_t)(end - begin) * channels);
-    memset(to + (size_t)end * channels, work->gemm->outside[0], (size_t)(taps - end) * channels);
+    memset(to + (size_t)end * channels, work->outside[0], (size_t)(taps - end) * channels);
 }
 
 /* Segment s of a row, of `taps` pixels from (y, x) on: where it lies in the input, or a copy. */
@@ -114,7 +117,7 @@ static const uint8_t *find_segment(const struct work *work, const struct row *ro
     const uint8_t *end = work->in + work->gemm->in_bytes, *from;
 
     if (y < 0 || y >= s->in_h || x >= s->in_w || x + taps <= 0)
-        return work->gemm->outside;
+        return work->outside;
     if (x >= 0 && x + taps <= s->in_w) {
         from = find_input(work, row, y, x);
         if ((size_t)(end - from) >= work->padded)
@@ -188,8 +191,27 @@ static const struct scree_gemm_part *find_part(const struct scree_gemm *gemm, si
     return &gemm->parts[i];
 }
 
-void scree_gemm_run(const struct scree_gemm *gemm, const void *in, void *out, size_t tile,
-                    void *scratch)
+/* What becomes of sums. */
+struct sums_use {
+    scree_gemm_row_fn *finish;
+    void *arg;
+};
+
+static void finish_rows(const struct work *work, const struct scree_gemm_block *block,
+                        const struct sums_use *use)
+{
+    size_t out_c = (size_t)work->gemm->shape.out_c;
+
+    for (int32_t r = 0; r < block->n_rows; r++) {
+        size_t at = (size_t)(work->to[r] - work->out) / work->out_bytes;
+
+        use->finish(use->arg, at / out_c, (int32_t)(at % out_c), block->n_channels, work->to[r]);
+    }
+}
+
+/* A tile; use is NULL but for layers of sums. */
+static void run_tile(const struct scree_gemm *gemm, const void *in, const void *outside, void *out,
+                     size_t tile, void *scratch, const struct sums_use *use)
 {
     const struct scree_gemm_part *part = find_part(gemm, tile);
     size_t mr = (size_t)gemm->kernel->mr, nr = (size_t)gemm->kernel->nr;
@@ -204,7 +226,9 @@ void scree_gemm_run(const struct scree_gemm *gemm, const void *in, void *out, si
         .gemm = gemm,
         .part = part,
         .in = in,
+        .outside = outside,
         .out = out,
+        .out_bytes = use ? sizeof(int32_t) : 1,
         .to = scratch,
         .a = (const uint8_t **)scratch + mr,
         .gathered = bytes + lists,
@@ -230,5 +254,22 @@ void scree_gemm_run(const struct scree_gemm *gemm, const void *in, void *out, si
         block.n_rows = (int32_t)(end - begin);
         place_block(&work, m + begin, end - begin, c);
         gemm->kernel->run(&block);
+        if (use)
+            finish_rows(&work, &block, use);
     }
+}
+
+void scree_gemm_run(const struct scree_gemm *gemm, const void *in, void *out, size_t tile,
+                    void *scratch)
+{
+    run_tile(gemm, in, gemm->outside, out, tile, scratch, NULL);
+}
+
+void scree_gemm_run_sums(const struct scree_gemm *gemm, const int8_t *in, const int8_t *outside,
+                         void *out, size_t tile, void *scratch, scree_gemm_row_fn *finish,
+                         void *arg)
+{
+    const struct sums_use use = {finish, arg};
+
+    run_tile(gemm, in, outside, out, tile, scratch, &use);
 }

@@ -51,7 +51,8 @@ static inline lanes depthwise_finish(const struct depthwise_row *row, lanes sum,
 {
     if (row->scales)
         sum = lanes_mul(sum, depthwise_load_weights(row->scales + c, n));
-    sum = lanes_add(sum, row->bias ? depthwise_load_weights(row->bias + c, n) : lanes_set(0));
+    if (row->bias)
+        sum = lanes_add(sum, depthwise_load_weights(row->bias + c, n));
     return lanes_clamp(sum, row->min, row->max);
 }
 

@@ -9,8 +9,8 @@
 /* Vectors of extremes that are kept at once. */
 #define HYBRID_CHAINS 4
 
-/* Every lane begins with x[0], so that NaN there stays and elsewhere is passed over, as if they were
- * compared one by one. */
+/* Every lane begins with x[0], so that NaN there stays and elsewhere is passed over, as if they
+ * were compared one by one. */
 static void hybrid_range(const float *x, size_t n, float *ret_min, float *ret_max)
 {
     lanes min[HYBRID_CHAINS], max[HYBRID_CHAINS];
@@ -22,12 +22,12 @@ static void hybrid_range(const float *x, size_t n, float *ret_min, float *ret_ma
         min[k] = max[k] = lanes_set(x[0]);
     for (; i + HYBRID_CHAINS * LANES <= n; i += HYBRID_CHAINS * LANES)
         LANES_UNROLL
-        for (int k = 0; k < HYBRID_CHAINS; k++) {
-            lanes v = lanes_load(x + i + (size_t)k * LANES);
+    for (int k = 0; k < HYBRID_CHAINS; k++) {
+        lanes v = lanes_load(x + i + (size_t)k * LANES);
 
-            min[k] = lanes_lesser(v, min[k]);
-            max[k] = lanes_greater(v, max[k]);
-        }
+        min[k] = lanes_lesser(v, min[k]);
+        max[k] = lanes_greater(v, max[k]);
+    }
     LANES_UNROLL
     for (int k = 1; k < HYBRID_CHAINS; k++) {
         min[0] = lanes_lesser(min[k], min[0]);
@@ -47,40 +47,50 @@ static void hybrid_range(const float *x, size_t n, float *ret_min, float *ret_ma
     *ret_max = maxs[0];
 }
 
+/* The constants of struct scree_hybrid_step in all lanes. */
+struct hybrid_lanes {
+    lanes inverse, zero_point, min, max;
+};
+
+LANES_INLINE struct hybrid_lanes hybrid_spread(const struct scree_hybrid_step *step)
+{
+    return (struct hybrid_lanes){lanes_set(step->inverse), lanes_set(step->zero_point),
+                                 lanes_set(step->min), lanes_set(127)};
+}
+
 /* Clamping before rounding gives the same numbers, since the ends are whole; NaN becomes the lower
  * one. */
-LANES_INLINE lanes hybrid_number(const struct scree_hybrid_step *step, lanes x)
+LANES_INLINE lanes hybrid_number(const struct hybrid_lanes step, lanes x)
 {
-    lanes v = lanes_add(lanes_mul(x, lanes_set(step->inverse)), lanes_set(step->zero_point));
+    lanes v = lanes_add(lanes_mul(x, step.inverse), step.zero_point);
 
-    v = lanes_lesser(lanes_greater(v, lanes_set(step->min)), lanes_set(127));
-    return lanes_round(v);
+    return lanes_round(lanes_lesser(lanes_greater(v, step.min), step.max));
 }
 
 static void hybrid_quantize(int8_t *q, const float *x, size_t n,
                             const struct scree_hybrid_step *step)
 {
+    const struct hybrid_lanes spread = hybrid_spread(step);
     size_t i = 0;
 
     for (; i + LANES <= n; i += LANES)
-        lanes_store_s8(q + i, hybrid_number(step, lanes_load(x + i)), LANES);
+        lanes_store_s8(q + i, hybrid_number(spread, lanes_load(x + i)), LANES);
     if (i < n)
-        lanes_store_s8(q + i, hybrid_number(step, lanes_load_first(x + i, n - i)), n - i);
+        lanes_store_s8(q + i, hybrid_number(spread, lanes_load_first(x + i, n - i)), n - i);
 }
 
 static void hybrid_quantize_f32(float *q, const float *x, size_t n,
                                 const struct scree_hybrid_step *step)
 {
-    lanes zero_point = lanes_set(-step->zero_point);
+    const struct hybrid_lanes spread = hybrid_spread(step);
+    const lanes off = lanes_set(-step->zero_point);
     size_t i = 0;
 
     for (; i + LANES <= n; i += LANES)
-        lanes_store(q + i, lanes_add(hybrid_number(step, lanes_load(x + i)), zero_point));
-    if (i < n) {
-        lanes v = hybrid_number(step, lanes_load_first(x + i, n - i));
-
-        lanes_store_first(q + i, lanes_add(v, zero_point), n - i);
-    }
+        lanes_store(q + i, lanes_add(hybrid_number(spread, lanes_load(x + i)), off));
+    if (i < n)
+        lanes_store_first(
+            q + i, lanes_add(hybrid_number(spread, lanes_load_first(x + i, n - i)), off), n - i);
 }
 
 LANES_INLINE lanes hybrid_load(const float *from, size_t n)

@@ -7,8 +7,8 @@
  *
  * One file an instruction set (c/f32.c, x86/f32_avx2.c, ...) defines LANES_FUSED, whether
  * lanes_add_product() adds a product that has not been rounded, and LANES_NAME(x), the name of x
- * there, includes its vocabulary, and then the kernels: gemm.h, depthwise.h, hybrid.h. The order of all
- * operations on an element is thus the same everywhere. */
+ * there, includes its vocabulary, and then the kernels: gemm.h, depthwise.h, hybrid.h. The order of
+ * all operations on an element is thus the same everywhere. */
 #ifndef SCREE_KERNELS_F32_LANES_H
 #define SCREE_KERNELS_F32_LANES_H
 

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/f32/lanes.h"
+
 #define LANES 8
 #if LANES_FUSED
 #define LANES_ROWS 6 /* 6 x 16 sums, two vectors of weights and one of an input: 15 registers */
@@ -19,50 +21,50 @@
 
 typedef __m256 lanes;
 
-static inline lanes lanes_set(float x)
+LANES_INLINE lanes lanes_set(float x)
 {
     return _mm256_set1_ps(x);
 }
 
-static inline lanes lanes_load(const float *x)
+LANES_INLINE lanes lanes_load(const float *x)
 {
     return _mm256_loadu_ps(x);
 }
 
-static inline __m256i lanes_first(size_t n)
+LANES_INLINE __m256i lanes_first(size_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int32_t)n),
                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 /* The first n of a vector, n <= LANES; the others are 0. */
-static inline lanes lanes_load_first(const float *x, size_t n)
+LANES_INLINE lanes lanes_load_first(const float *x, size_t n)
 {
     return _mm256_maskload_ps(x, lanes_first(n));
 }
 
-static inline void lanes_store(float *to, lanes v)
+LANES_INLINE void lanes_store(float *to, lanes v)
 {
     _mm256_storeu_ps(to, v);
 }
 
-static inline void lanes_store_first(float *to, lanes v, size_t n)
+LANES_INLINE void lanes_store_first(float *to, lanes v, size_t n)
 {
     _mm256_maskstore_ps(to, lanes_first(n), v);
 }
 
-static inline lanes lanes_add(lanes a, lanes b)
+LANES_INLINE lanes lanes_add(lanes a, lanes b)
 {
     return _mm256_add_ps(a, b);
 }
 
-static inline lanes lanes_mul(lanes a, lanes b)
+LANES_INLINE lanes lanes_mul(lanes a, lanes b)
 {
     return _mm256_mul_ps(a, b);
 }
 
 /* sum + a * b, rounded once or twice */
-static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
+LANES_INLINE lanes lanes_add_product(lanes a, lanes b, lanes sum)
 {
     if (!LANES_FUSED)
         return _mm256_add_ps(sum, _mm256_mul_ps(a, b));
@@ -71,46 +73,46 @@ static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
 
 /* v < min ? min : v, then v > max ? max : v: MAXPS gives its second operand where they do not
  * compare. */
-static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
+LANES_INLINE lanes lanes_clamp(lanes v, lanes min, lanes max)
 {
     return _mm256_min_ps(max, _mm256_max_ps(min, v));
 }
 
 /* a < b ? a : b, and a > b ? a : b: the second where they do not compare. */
-static inline lanes lanes_lesser(lanes a, lanes b)
+LANES_INLINE lanes lanes_lesser(lanes a, lanes b)
 {
     return _mm256_min_ps(a, b);
 }
 
-static inline lanes lanes_greater(lanes a, lanes b)
+LANES_INLINE lanes lanes_greater(lanes a, lanes b)
 {
     return _mm256_max_ps(a, b);
 }
 
 /* v rounded to a whole number, halves away from zero; |v| < 2^22: cut off after almost a half is
  * added. */
-static inline lanes lanes_round(lanes v)
+LANES_INLINE lanes lanes_round(lanes v)
 {
-    __m256 half = _mm256_or_ps(_mm256_set1_ps(0x1.fffffep-2f),
-                               _mm256_and_ps(v, _mm256_set1_ps(-0.0f)));
+    __m256 half =
+        _mm256_or_ps(_mm256_set1_ps(0x1.fffffep-2f), _mm256_and_ps(v, _mm256_set1_ps(-0.0f)));
 
     return _mm256_round_ps(_mm256_add_ps(v, half), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
 }
 
 /* The whole numbers of v, in [-128, 127], as bytes: the first n of them, n <= LANES. */
-static inline void lanes_store_s8(int8_t *to, lanes v, size_t n)
+LANES_INLINE void lanes_store_s8(int8_t *to, lanes v, size_t n)
 {
     __m256i whole = _mm256_cvttps_epi32(v);
-    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole),
-                                    _mm256_extracti128_si256(whole, 1));
+    __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     int64_t bytes = _mm_cvtsi128_si64(_mm_packs_epi16(words, words));
 
     memcpy(to, &bytes, n);
 }
 
 /* sums[i] - zero_point * weights[i] modulo 2^32, as floats: the first n, n <= LANES. */
-static inline lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
-                                    size_t n)
+LANES_INLINE lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
+                                   size_t n)
 {
     __m256i first = lanes_first(n), sum = _mm256_maskload_epi32(sums, first);
 

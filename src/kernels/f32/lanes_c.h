@@ -9,18 +9,20 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/f32/lanes.h"
+
 #define LANES      4
 #define LANES_ROWS 3 /* 3 x 8 sums, leaving room in 16 registers */
 
 typedef float lanes __attribute__((vector_size(16)));
 typedef int32_t lanes_mask __attribute__((vector_size(16)));
 
-static inline lanes lanes_set(float x)
+LANES_INLINE lanes lanes_set(float x)
 {
     return (lanes){x, x, x, x};
 }
 
-static inline lanes lanes_load(const float *x)
+LANES_INLINE lanes lanes_load(const float *x)
 {
     lanes v;
 
@@ -29,7 +31,7 @@ static inline lanes lanes_load(const float *x)
 }
 
 /* The first n of a vector, n <= LANES; the others are 0. */
-static inline lanes lanes_load_first(const float *x, size_t n)
+LANES_INLINE lanes lanes_load_first(const float *x, size_t n)
 {
     lanes v = {0};
 
@@ -38,35 +40,35 @@ static inline lanes lanes_load_first(const float *x, size_t n)
     return v;
 }
 
-static inline void lanes_store(float *to, lanes v)
+LANES_INLINE void lanes_store(float *to, lanes v)
 {
     memcpy(to, &v, sizeof v);
 }
 
-static inline void lanes_store_first(float *to, lanes v, size_t n)
+LANES_INLINE void lanes_store_first(float *to, lanes v, size_t n)
 {
     for (size_t i = 0; i < LANES && i < n; i++)
         to[i] = v[i];
 }
 
-static inline lanes lanes_add(lanes a, lanes b)
+LANES_INLINE lanes lanes_add(lanes a, lanes b)
 {
     return a + b;
 }
 
-static inline lanes lanes_mul(lanes a, lanes b)
+LANES_INLINE lanes lanes_mul(lanes a, lanes b)
 {
     return a * b;
 }
 
 /* sum + a * b, rounded twice */
-static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
+LANES_INLINE lanes lanes_add_product(lanes a, lanes b, lanes sum)
 {
     return sum + a * b;
 }
 
 /* v < min ? min : v, then v > max ? max : v. */
-static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
+LANES_INLINE lanes lanes_clamp(lanes v, lanes min, lanes max)
 {
     lanes_mask below = v < min, above;
 
@@ -76,14 +78,14 @@ static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
 }
 
 /* a < b ? a : b, and a > b ? a : b: the second where they do not compare. */
-static inline lanes lanes_lesser(lanes a, lanes b)
+LANES_INLINE lanes lanes_lesser(lanes a, lanes b)
 {
     lanes_mask less = a < b;
 
     return (lanes)((less & (lanes_mask)a) | (~less & (lanes_mask)b));
 }
 
-static inline lanes lanes_greater(lanes a, lanes b)
+LANES_INLINE lanes lanes_greater(lanes a, lanes b)
 {
     lanes_mask greater = a > b;
 
@@ -91,7 +93,7 @@ static inline lanes lanes_greater(lanes a, lanes b)
 }
 
 /* v rounded to a whole number, halves away from zero; |v| < 2^22. */
-static inline lanes lanes_round(lanes v)
+LANES_INLINE lanes lanes_round(lanes v)
 {
     const lanes almost_half = lanes_set(0x1.fffffep-2f);
     const lanes_mask sign = (lanes_mask)lanes_set(-0.0f);
@@ -102,15 +104,15 @@ static inline lanes lanes_round(lanes v)
 }
 
 /* The whole numbers of v, in [-128, 127], as bytes: the first n of them, n <= LANES. */
-static inline void lanes_store_s8(int8_t *to, lanes v, size_t n)
+LANES_INLINE void lanes_store_s8(int8_t *to, lanes v, size_t n)
 {
     for (size_t i = 0; i < LANES && i < n; i++)
         to[i] = (int8_t)v[i];
 }
 
 /* sums[i] - zero_point * weights[i] modulo 2^32, as floats: the first n, n <= LANES. */
-static inline lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
-                                    size_t n)
+LANES_INLINE lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
+                                   size_t n)
 {
     lanes v = {0};
 

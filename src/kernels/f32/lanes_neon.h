@@ -10,23 +10,25 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/f32/lanes.h"
+
 #define LANES      4
 #define LANES_ROWS 8 /* 8 x 8 sums, two vectors of weights, eight of inputs: 26 registers */
 
 typedef float32x4_t lanes;
 
-static inline lanes lanes_set(float x)
+LANES_INLINE lanes lanes_set(float x)
 {
     return vdupq_n_f32(x);
 }
 
-static inline lanes lanes_load(const float *x)
+LANES_INLINE lanes lanes_load(const float *x)
 {
     return vld1q_f32(x);
 }
 
 /* The first n of a vector, n <= LANES; the others are 0. */
-static inline lanes lanes_load_first(const float *x, size_t n)
+LANES_INLINE lanes lanes_load_first(const float *x, size_t n)
 {
     float first[LANES] = {0};
 
@@ -35,12 +37,12 @@ static inline lanes lanes_load_first(const float *x, size_t n)
     return vld1q_f32(first);
 }
 
-static inline void lanes_store(float *to, lanes v)
+LANES_INLINE void lanes_store(float *to, lanes v)
 {
     vst1q_f32(to, v);
 }
 
-static inline void lanes_store_first(float *to, lanes v, size_t n)
+LANES_INLINE void lanes_store_first(float *to, lanes v, size_t n)
 {
     float all[LANES];
 
@@ -49,18 +51,18 @@ static inline void lanes_store_first(float *to, lanes v, size_t n)
         to[i] = all[i];
 }
 
-static inline lanes lanes_add(lanes a, lanes b)
+LANES_INLINE lanes lanes_add(lanes a, lanes b)
 {
     return vaddq_f32(a, b);
 }
 
-static inline lanes lanes_mul(lanes a, lanes b)
+LANES_INLINE lanes lanes_mul(lanes a, lanes b)
 {
     return vmulq_f32(a, b);
 }
 
 /* sum + a * b, rounded once or twice */
-static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
+LANES_INLINE lanes lanes_add_product(lanes a, lanes b, lanes sum)
 {
     if (!LANES_FUSED)
         return vaddq_f32(sum, vmulq_f32(a, b));
@@ -68,31 +70,31 @@ static inline lanes lanes_add_product(lanes a, lanes b, lanes sum)
 }
 
 /* v < min ? min : v, then v > max ? max : v. Not FMAX, which has its own idea of zeros. */
-static inline lanes lanes_clamp(lanes v, lanes min, lanes max)
+LANES_INLINE lanes lanes_clamp(lanes v, lanes min, lanes max)
 {
     v = vbslq_f32(vcltq_f32(v, min), min, v);
     return vbslq_f32(vcltq_f32(max, v), max, v);
 }
 
 /* a < b ? a : b, and a > b ? a : b: the second where they do not compare. */
-static inline lanes lanes_lesser(lanes a, lanes b)
+LANES_INLINE lanes lanes_lesser(lanes a, lanes b)
 {
     return vbslq_f32(vcltq_f32(a, b), a, b);
 }
 
-static inline lanes lanes_greater(lanes a, lanes b)
+LANES_INLINE lanes lanes_greater(lanes a, lanes b)
 {
     return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
 
 /* v rounded to a whole number, halves away from zero. */
-static inline lanes lanes_round(lanes v)
+LANES_INLINE lanes lanes_round(lanes v)
 {
     return vrndaq_f32(v);
 }
 
 /* The whole numbers of v, in [-128, 127], as bytes: the first n of them, n <= LANES. */
-static inline void lanes_store_s8(int8_t *to, lanes v, size_t n)
+LANES_INLINE void lanes_store_s8(int8_t *to, lanes v, size_t n)
 {
     int16x4_t words = vmovn_s32(vcvtq_s32_f32(v));
     int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
@@ -102,8 +104,8 @@ static inline void lanes_store_s8(int8_t *to, lanes v, size_t n)
 }
 
 /* sums[i] - zero_point * weights[i] modulo 2^32, as floats: the first n, n <= LANES. */
-static inline lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
-                                    size_t n)
+LANES_INLINE lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
+                                   size_t n)
 {
     int32_t sum[LANES] = {0}, weight[LANES] = {0};
 

@@ -262,12 +262,29 @@ INLINE void store_by(const struct context *context, const uint8_t *panel, const 
         store_fours(context, p0, sums, c, n, method);
 }
 
+/* Of a layer of sums, whose biases are 0. */
+static void store_sums(const struct context *context, const struct sums *sums, int32_t c, int32_t n)
+{
+    const struct scree_gemm_block *block = context->block;
+
+    for (int32_t r = 0; r < block->n_rows; r++)
+        for (int32_t p = 0; p * SCREE_LANES < n && p < 2; p++) {
+            int32_t rest = n - p * SCREE_LANES;
+            __mmask16 mask = rest < SCREE_LANES ? (__mmask16)((1 << rest) - 1) : 0xffff;
+            __m512i v = _mm512_add_epi32(sums->v[r][p], _mm512_set1_epi32(context->terms[r]));
+
+            _mm512_mask_storeu_epi32(block->out[r] + 4 * (c + p * SCREE_LANES), mask, v);
+        }
+}
+
 static void store(const struct context *context, const uint8_t *panel, const struct sums *sums,
                   int32_t c, int32_t n)
 {
     const struct scree_gemm_layer *layer = context->block->layer;
 
-    if (layer->by_factor)
+    if (layer->sums)
+        store_sums(context, sums, c, n);
+    else if (layer->by_factor)
         store_by(context, panel, sums, c, n, METHOD_FACTOR);
     else if (layer->relu)
         store_by(context, panel, sums, c, n, METHOD_LANES_RELU);
