@@ -39,6 +39,11 @@ struct v_requant {
     enum v_requant_mode mode;
 };
 
+static inline vec v_requant_rising(vec acc, vecf scale, vecf offset)
+{
+    return v_round(v_fma(v_to_float(acc), scale, offset));
+}
+
 /* A vector of accumulators to numbers that have yet to be clamped: by v_pack32(), which saturates,
  * and then. zp, the output's zero point in each lane, is read in mode V_REQUANT_SIGNED only. */
 static inline vec v_requant(vec acc, const struct v_requant *r, enum v_requant_mode mode, vec zp)

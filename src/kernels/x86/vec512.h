@@ -46,9 +46,12 @@ static inline vec v_load_n(const void *p, size_t n)
     return _mm512_maskz_loadu_epi8(_cvtu64_mask64(UINT64_MAX >> (64 - n)), p);
 }
 
-static inline void v_store_n(void *p, vec x, size_t n)
+/* Stores bytes [from, end) of x to p[from ... end), from < end <= 64. */
+static inline void v_store_part(void *p, vec x, size_t from, size_t end)
 {
-    _mm512_mask_storeu_epi8(p, _cvtu64_mask64(UINT64_MAX >> (64 - n)), x);
+    __mmask64 mask = _cvtu64_mask64(UINT64_MAX >> (64 - end) & UINT64_MAX << from);
+
+    _mm512_mask_storeu_epi8(p, mask, x);
 }
 
 /* ---- bytes and words ---- */

@@ -1,0 +1,147 @@
+#include "kernels/x86/depthwise.h"
+
+#include <string.h>
+
+bool scree_depthwise_bias(const struct scree_depthwise_source *from, int32_t channel,
+                          int32_t *ret_bias, int32_t *ret_low, int32_t *ret_high)
+{
+    int32_t n = from->shape->filter_h * from->shape->filter_w;
+    int64_t zp = from->quant->input_zp + (from->flip ? 0 : 128); /* among unsigned bytes */
+    int64_t bias = from->bias ? from->bias[channel] : 0, low = bias, high = bias, sum = 0;
+
+    for (int32_t k = 0; k < n; k++) {
+        int64_t w = scree_depthwise_weight(from, k, channel);
+
+        sum += w;
+        low += w * (w > 0 ? -zp : 255 - zp);
+        high += w * (w > 0 ? 255 - zp : -zp);
+    }
+    *ret_bias = (int32_t)(bias - zp * sum);
+    *ret_low = low > 0 ? 0 : (int32_t)low;
+    *ret_high = high < 0 ? 0 : (int32_t)high;
+    return low >= -(1 << 29) && high <= 1 << 29 && *ret_bias == bias - zp * sum;
+}
+
+/* The next unit behind channel c. A last block that is not full reaches back to be so, if there are
+ * channels enough. */
+static struct scree_depthwise_unit next_unit(const struct scree_depthwise_width *const *widths,
+                                             const struct scree_conv_shape *s, int32_t c)
+{
+    int32_t rest = s->out_c - c;
+    const struct scree_depthwise_width *width = rest >= widths[0]->n ? widths[0] : widths[1];
+    struct scree_depthwise_unit unit = {.width = width, .c = c, .n = width->n};
+
+    if (rest >= width->n)
+        return unit;
+    unit.n = rest;
+    if (s->out_c >= width->n) {
+        unit.n = width->n;
+        unit.skip = width->n - rest;
+        unit.c -= unit.skip;
+    }
+    return unit;
+}
+
+static size_t align_64(size_t n)
+{
+    return (n + 63) / 64 * 64;
+}
+
+size_t scree_depthwise_layer_bytes(const struct scree_depthwise_width *const *widths,
+                                   const struct scree_conv_shape *s)
+{
+    int64_t extent = (int64_t)(s->filter_w - 1) * s->dilation_w + 1;
+    size_t bytes = sizeof(struct scree_depthwise_layer);
+
+    if (s->out_c != s->in_c || s->filter_h > SCREE_DEPTHWISE_MAX_H ||
+        extent > SCREE_DEPTHWISE_COLUMNS / ((s->filter_h + 3) / 4))
+        return 0;
+    for (int32_t c = 0; c < s->out_c;) {
+        struct scree_depthwise_unit unit = next_unit(widths, s, c);
+
+        bytes += sizeof unit + align_64(unit.width->block_bytes(s));
+        c = unit.c + unit.n;
+    }
+    return bytes + 64; /* the first block is aligned */
+}
+
+/* Cuts the output into tiles: so many that threads which begin or end unevenly balance, but not so
+ * small that handing them out counts. Many rows of one unit are better than one of many, for what
+ * is loaded once for them. */
+static void cut(struct scree_depthwise_layer *layer)
+{
+    const struct scree_conv_shape *s = &layer->shape;
+    int32_t n_tiles = 32;
+
+    layer->tile_units = (layer->n_units + n_tiles - 1) / n_tiles;
+    layer->unit_tiles = (layer->n_units + layer->tile_units - 1) / layer->tile_units;
+    layer->row_tiles = n_tiles / layer->unit_tiles;
+    layer->tile_rows = (s->out_h + layer->row_tiles - 1) / layer->row_tiles;
+    layer->row_tiles = layer->tile_rows ? (s->out_h + layer->tile_rows - 1) / layer->tile_rows : 0;
+}
+
+bool scree_depthwise_layer_pack(const struct scree_depthwise_width *const *widths, void *packed,
+                                const struct scree_conv_shape *shape,
+                                const struct scree_conv_quant *quant, bool is_signed,
+                                const void *filter, const int32_t *bias)
+{
+    struct scree_depthwise_layer *layer = packed;
+    struct scree_depthwise_source from = {shape, quant, filter, bias, is_signed ? 0 : 0x80};
+    int32_t shift = is_signed ? 0 : 128;
+    size_t end;
+
+    *layer = (struct scree_depthwise_layer){
+        .shape = *shape,
+        .zp = quant->output_zp - shift,
+        .min = quant->min - shift,
+        .max = quant->max - shift,
+        .in_flip = is_signed ? 0x80 : 0,
+        .out_flip = is_signed ? 0 : 0x80,
+        .n_groups = (shape->filter_h + 3) / 4,
+    };
+    memset(layer->outside, quant->input_zp, sizeof layer->outside);
+    for (int32_t c = 0; c < shape->out_c;) {
+        struct scree_depthwise_unit unit = next_unit(widths, shape, c);
+
+        layer->units[layer->n_units++] = unit;
+        c = unit.c + unit.n;
+    }
+    end = align_64((size_t)((char *)&layer->units[layer->n_units] - (char *)layer));
+    for (int32_t i = 0; i < layer->n_units; i++) {
+        struct scree_depthwise_unit *unit = &layer->units[i];
+
+        unit->block = end;
+        if (!unit->width->pack(layer, &from, unit->c, unit->n, (char *)layer + end))
+            return false;
+        end += align_64(unit->width->block_bytes(shape));
+    }
+    cut(layer);
+    return true;
+}
+
+size_t scree_depthwise_layer_tiles(const void *packed)
+{
+    const struct scree_depthwise_layer *layer = packed;
+
+    return layer->shape.out_w == 0
+               ? 0
+               : (size_t)layer->shape.n * (size_t)layer->row_tiles * (size_t)layer->unit_tiles;
+}
+
+void scree_depthwise_layer_run(const void *packed, const void *in, void *out, size_t tile)
+{
+    const struct scree_depthwise_layer *layer = packed;
+    const struct scree_conv_shape *s = &layer->shape;
+    size_t n_tiles = (size_t)(layer->row_tiles * layer->unit_tiles), image = tile / n_tiles;
+    int32_t at = (int32_t)(tile % n_tiles);
+    int32_t y = at / layer->unit_tiles * layer->tile_rows, end_y = y + layer->tile_rows;
+    int32_t unit = at % layer->unit_tiles * layer->tile_units, end = unit + layer->tile_units;
+    const uint8_t *from = (const uint8_t *)in +
+                          image * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
+    uint8_t *to = (uint8_t *)out + image * (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c;
+
+    end_y = end_y < s->out_h ? end_y : s->out_h;
+    end = end < layer->n_units ? end : layer->n_units;
+    for (; unit < end; unit++)
+        layer->units[unit].width->run(layer, &layer->units[unit], from, to, y, end_y);
+}
