@@ -85,6 +85,28 @@ static void forbidden(struct scree_examination *x)
     fix_container(x);
 }
 
+static void not_a_member(struct scree_examination *x, const struct scree_node *node,
+                         const struct scree_user *user, const char *group)
+{
+    if (scree_group_lists(x, node->gid, user->uid)) {
+        scree_found(
+            x, SCREE_FINDING_ERROR,
+            "You have become a member of the group %s, but after you logged in. Log out and "
+            "in again, or work in a shell that has it.",
+            group);
+        scree_fix(x, "newgrp %s", group);
+        return;
+    }
+    scree_found(x, SCREE_FINDING_ERROR,
+                "%s is for the group %s, and you are not in it. Log out and in again after this "
+                "command:",
+                x->npu.node, group);
+    if (x->distribution == SCREE_DISTRIBUTION_NIXOS)
+        scree_fix_by(x, SCREE_REMEDY_USERS);
+    else
+        scree_fix(x, "sudo usermod -aG %s \"$USER\"", group);
+}
+
 static void wrong_group(struct scree_examination *x, const struct scree_node *node)
 {
     struct scree_user user;
@@ -107,12 +129,7 @@ static void wrong_group(struct scree_examination *x, const struct scree_node *no
                     node->gid, x->npu.node);
         scree_fix(x, "docker run --device %s --group-add %u ...", x->npu.node, node->gid);
     } else {
-        scree_found(x, SCREE_FINDING_ERROR, "%s is for the group %s, and you are not in it.",
-                    x->npu.node, group);
-        if (strcmp(group, "render") == 0)
-            scree_fix_by(x, SCREE_REMEDY_GROUP);
-        else
-            scree_fix(x, "sudo usermod -aG %s \"$USER\", then log out and in again", group);
+        not_a_member(x, node, &user, group);
     }
 }
 

@@ -15,7 +15,7 @@
 /* Whose packages and files: what a remedy says depends on it. */
 enum scree_distribution {
     SCREE_DISTRIBUTION_OTHER,
-    SCREE_DISTRIBUTION_DEBIAN, /* and what is made from it */
+    SCREE_DISTRIBUTION_DEBIAN,
     SCREE_DISTRIBUTION_ARMBIAN,
     SCREE_DISTRIBUTION_NIXOS,
     SCREE_DISTRIBUTIONS, /* how many */
@@ -49,6 +49,7 @@ struct scree_examination {
     const char *delegate; /* asked for, or NULL */
     unsigned facts;
     enum scree_distribution distribution;
+    bool is_trixie; /* Debian 13 or made from it: its backports have what is needed */
     enum scree_container container;
     char release[96]; /* "6.18.0", of the kernel */
     struct scree_npu npu;
@@ -75,7 +76,7 @@ enum scree_remedy {
     SCREE_REMEDY_SUPPLY, /* do not switch off supplies without users */
     SCREE_REMEDY_RULE,   /* group render, mode 0660 */
     SCREE_REMEDY_LINK,   /* /dev/dri/renderD180 */
-    SCREE_REMEDY_GROUP,  /* this user into group render */
+    SCREE_REMEDY_USERS,  /* this user into group render, where users are declared */
     SCREE_REMEDY_TEFLON,
     SCREE_REMEDIES, /* how many */
 };
@@ -85,6 +86,9 @@ void scree_fix_by(struct scree_examination *x, enum scree_remedy remedy);
 
 /* The name of a group by its number, or the number as text, into text[n]; returns text. */
 const char *scree_group_name(const struct scree_examination *x, uint32_t gid, char *text, size_t n);
+
+/* True if /etc/group lists the user as a member: one who became it after logging in. */
+bool scree_group_lists(const struct scree_examination *x, uint32_t gid, uint32_t uid);
 
 /* The last line of the kernel's log that is about the NPU and tells of trouble, or a core whose
  * probing is deferred, into text[n]. Returns false if the log cannot be read or has none. */

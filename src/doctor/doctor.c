@@ -101,18 +101,21 @@ void scree_see(struct scree_examination *x, const char *format, ...)
 
 /* ---- the examination ------------------------------------------------------------------------- */
 
-static enum scree_distribution find_distribution(const struct scree_tree *tree)
+static void find_distribution(struct scree_examination *x)
 {
     char text[4096];
 
-    if (scree_tree_has(tree, "/etc/armbian-release"))
-        return SCREE_DISTRIBUTION_ARMBIAN;
-    if (scree_tree_read(tree, "/etc/os-release", text, sizeof text) < 0)
-        return SCREE_DISTRIBUTION_OTHER;
-    if (strstr(text, "ID=nixos"))
-        return SCREE_DISTRIBUTION_NIXOS;
-    return strstr(text, "ID=debian") || strstr(text, "ID_LIKE=debian") ? SCREE_DISTRIBUTION_DEBIAN
-                                                                       : SCREE_DISTRIBUTION_OTHER;
+    if (scree_tree_read(x->tree, "/etc/os-release", text, sizeof text) < 0)
+        text[0] = '\0';
+    x->is_trixie = strstr(text, "VERSION_CODENAME=trixie") != NULL;
+    if (scree_tree_has(x->tree, "/etc/armbian-release"))
+        x->distribution = SCREE_DISTRIBUTION_ARMBIAN;
+    else if (strstr(text, "ID=nixos"))
+        x->distribution = SCREE_DISTRIBUTION_NIXOS;
+    else if (strstr(text, "ID=debian"))
+        x->distribution = SCREE_DISTRIBUTION_DEBIAN;
+    else
+        x->distribution = SCREE_DISTRIBUTION_OTHER;
 }
 
 /* The root of a container is an overlay for most engines, whatever else they leave to see. */
@@ -144,10 +147,10 @@ void scree_doctor_examine(const struct scree_tree *tree, const char *delegate,
     struct scree_examination x = {.tree = tree,
                                   .report = ret_report,
                                   .delegate = delegate,
-                                  .distribution = find_distribution(tree),
                                   .container = find_container(tree)};
 
     *ret_report = (struct scree_report){0};
+    find_distribution(&x);
     if (scree_tree_text(tree, "/proc/sys/kernel/osrelease", x.release, sizeof x.release) < 0)
         x.release[0] = '\0';
     scree_npu_discover(tree, &x.npu);

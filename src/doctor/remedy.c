@@ -32,47 +32,94 @@ static const char *const remedies[SCREE_REMEDIES][SCREE_DISTRIBUTIONS] = {
                            NIXOS("hardware.scree.enable = true;") "switch"},
     [SCREE_REMEDY_LINK] = {ADD_RULE(RULE ", SYMLINK+=\"dri/renderD180\""), NULL, NULL,
                            NIXOS("hardware.scree.renderLink = true;") "switch"},
-    [SCREE_REMEDY_GROUP] = {"sudo usermod -aG render \"$USER\", then log out and in again", NULL,
-                            NULL, NIXOS("hardware.scree.users = [ \"YOU\" ];") "switch"},
+    [SCREE_REMEDY_USERS] = {NIXOS("hardware.scree.users = [ \"YOU\" ];") "switch"},
     [SCREE_REMEDY_TEFLON] =
         {"install Mesa 25.3 or later, built with -Dteflon=true -Dgallium-drivers=rocket",
-         "on Debian 13: sudo apt install -t trixie-backports mesa-teflon-delegate",
-         "on Debian 13: sudo apt install -t trixie-backports mesa-teflon-delegate",
+         "sudo apt install -t trixie-backports mesa-teflon-delegate",
+         "sudo apt install -t trixie-backports mesa-teflon-delegate",
          NIXOS("hardware.scree.enable = true;") "switch"},
 };
+
+static bool is_debian(const struct scree_examination *x)
+{
+    return x->distribution == SCREE_DISTRIBUTION_DEBIAN ||
+           x->distribution == SCREE_DISTRIBUTION_ARMBIAN;
+}
 
 void scree_fix_by(struct scree_examination *x, enum scree_remedy remedy)
 {
     const char *text = remedies[remedy][x->distribution];
 
-    scree_fix(x, "%s", text ? text : remedies[remedy][SCREE_DISTRIBUTION_OTHER]);
+    if (remedy == SCREE_REMEDY_TEFLON && is_debian(x) && !x->is_trixie)
+        scree_fix(x, "upgrade to Debian 13, whose backports have it, then: %s", text);
+    else
+        scree_fix(x, "%s", text ? text : remedies[remedy][SCREE_DISTRIBUTION_OTHER]);
 }
 
-const char *scree_group_name(const struct scree_examination *x, uint32_t gid, char *text, size_t n)
-{
-    char *file = calloc(1, 65536);
-    char *next;
+/* ---- users and groups ------------------------------------------------------------------------ */
 
-    (void)snprintf(text, n, "%u", gid);
-    if (!file || scree_tree_read(x->tree, "/etc/group", file, 65536) < 0) {
-        free(file);
-        return text;
+#define FILE_BYTES 65536
+
+/* The line of /etc/group or /etc/passwd, "NAME:x:NUMBER:...", with that number, as a text of its
+ * own that is freed by the caller; NULL if there is none. */
+static char *line_of(const struct scree_examination *x, const char *path, uint32_t number)
+{
+    char *text = calloc(1, FILE_BYTES);
+    char *found = NULL, *next;
+
+    if (!text || scree_tree_read(x->tree, path, text, FILE_BYTES) < 0) {
+        free(text);
+        return NULL;
     }
-    for (char *line = file; *line; line = next) {
-        size_t name = strcspn(line, ":\n");
-        const char *number = line[name] == ':' ? strchr(line + name + 1, ':') : NULL;
+    for (char *line = text; *line && !found; line = next) {
+        const char *at;
         char *after;
 
         next = line + strcspn(line, "\n");
         if (*next)
             *next++ = '\0';
-        if (!number || number >= next || number[1] < '0' || number[1] > '9')
-            continue;
-        if (strtoul(number + 1, &after, 10) == gid && *after == ':') {
-            (void)snprintf(text, n, "%.*s", (int)name, line);
-            break;
-        }
+        at = strchr(line, ':');
+        at = at ? strchr(at + 1, ':') : NULL;
+        if (at && at[1] >= '0' && at[1] <= '9' && strtoul(at + 1, &after, 10) == number &&
+            *after == ':')
+            found = strdup(line);
     }
-    free(file);
+    free(text);
+    return found;
+}
+
+const char *scree_group_name(const struct scree_examination *x, uint32_t gid, char *text, size_t n)
+{
+    char *line = line_of(x, "/etc/group", gid);
+
+    if (line)
+        (void)snprintf(text, n, "%.*s", (int)strcspn(line, ":"), line);
+    else
+        (void)snprintf(text, n, "%u", gid);
+    free(line);
     return text;
+}
+
+/* True if the list "a,b,c" has the name. */
+static bool list_names(const char *list, const char *name, size_t n)
+{
+    for (; *list; list += strcspn(list, ",")) {
+        list += *list == ',';
+        if (strcspn(list, ",") == n && strncmp(list, name, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool scree_group_lists(const struct scree_examination *x, uint32_t gid, uint32_t uid)
+{
+    char *group = line_of(x, "/etc/group", gid);
+    char *user = line_of(x, "/etc/passwd", uid);
+    const char *members = group ? strrchr(group, ':') : NULL;
+    size_t n = user ? strcspn(user, ":") : 0;
+    bool found = members && n > 0 && list_names(members + 1, user, n);
+
+    free(group);
+    free(user);
+    return found;
 }
