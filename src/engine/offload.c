@@ -128,9 +128,12 @@ static void offer(struct making *making)
         *reason = "";
         if (making->plan->steps[i].kind != SCREE_STEP_RUN)
             continue;
-        *reason = making->plan->n_steps > MAX_NODES
-                      ? "the model has too many operators for a delegate"
-                      : scree_guard_check(&making->subgraph, i, offload->delegate->mesa);
+        if (making->plan->n_steps > MAX_NODES)
+            *reason = "the model has too many operators for a delegate";
+        else if (making->plan->steps[i].call.margin)
+            *reason = "the PAD before it is part of it";
+        else
+            *reason = scree_guard_check(&making->subgraph, i, offload->delegate->mesa);
         making->offered[i] = *reason == NULL;
         making->n_offered += making->offered[i];
     }

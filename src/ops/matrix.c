@@ -267,8 +267,10 @@ int scree_matrix_pack(struct scree_call *call, const struct scree_conv_shape *sh
                         scree_matrix_bias(call), ret_gemm);
     if (rc < 0)
         return scree_fail_memory(err, call->inputs[1]->bytes);
-    if (*ret_gemm)
+    if (*ret_gemm) {
         call->thread_scratch_bytes = (*ret_gemm)->scratch_bytes;
+        call->consumed = 1 << 1 | (scree_call_input(call, 2) ? 1 << 2 : 0);
+    }
     return 0;
 }
 

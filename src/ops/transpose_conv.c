@@ -170,7 +170,8 @@ int scree_transpose_conv_prepare(struct scree_call *call, struct scree_error *er
         rc = prepare_kind(&view, params, err);
     call->scratch_bytes = view.scratch_bytes;
     call->thread_scratch_bytes = view.thread_scratch_bytes;
-    call->consumed = view.consumed;
+    /* Weights are input 1 here too, the bias is input 3. */
+    call->consumed = (view.consumed & 1 << 1) | (view.consumed & 1 << 2) << 1;
     return rc;
 }
 
