@@ -1,0 +1,268 @@
+/* What the APIs share: pictures in, JSON out, errors and counting. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/multipart.h"
+#include "serve/server.h"
+#include "vision/show.h"
+
+#define MAX_REPLY_BYTES ((size_t)64 << 20)
+#define NS_A_MS         UINT64_C(1000000)
+
+/* ---- answers ---- */
+
+static int add_json(const char *bytes, size_t n, void *buffer)
+{
+    scree_buffer_add(buffer, bytes, n);
+    return ((struct scree_buffer *)buffer)->failed ? -1 : 0;
+}
+
+void scree_api_json(struct scree_request *request, int status, json_t *json)
+{
+    struct scree_buffer body = {.limit = MAX_REPLY_BYTES};
+
+    if (!json ||
+        json_dump_callback(json, add_json, &body, JSON_COMPACT | JSON_REAL_PRECISION(9)) < 0)
+        body.failed = true;
+    json_decref(json);
+    scree_buffer_add(&body, "\n", 1);
+    scree_reply(request, status, "application/json", &body);
+}
+
+int scree_api_status(int rc, const char **ret_reason)
+{
+    static const struct {
+        int rc, status;
+        const char *reason;
+    } table[] = {
+        {-EINVAL, 400, NULL},       {-EBADMSG, 400, "bad_image"}, {-ENOTSUP, 400, "bad_image"},
+        {-E2BIG, 413, "too_large"}, {-ENOENT, 404, NULL},         {-EBUSY, 503, "queue_full"},
+        {-EAGAIN, 503, "shutdown"}, {-ENOMEM, 503, "memory"},     {-ETIMEDOUT, 504, "deadline"},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].rc == rc) {
+            *ret_reason = table[i].reason;
+            return table[i].status;
+        }
+    *ret_reason = NULL;
+    return 500;
+}
+
+void scree_api_fail(struct scree_server *server, struct scree_request *request, int rc,
+                    const struct scree_error *err)
+{
+    const char *reason;
+    int status = scree_api_status(rc, &reason);
+    char labels[64];
+
+    if (reason) {
+        (void)snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
+        scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, labels, 1);
+    }
+    if (status == 503)
+        scree_request_add_header(request, "Retry-After", "1");
+    scree_api_json(request, status, json_pack("{s:s}", "error", err->text));
+}
+
+/* ---- what a request has ---- */
+
+static bool is_form(const struct scree_request *request)
+{
+    return scree_multipart_is(scree_request_header(request, "content-type"));
+}
+
+/* Finds a part: a file (its name, or NULL for any) or a field. Returns 1, 0 or a negative errno. */
+static int find_part(const struct scree_request *request, const char *name, bool file,
+                     struct scree_span *ret_data, struct scree_error *err)
+{
+    struct scree_multipart form;
+    struct scree_part part;
+    size_t n;
+    const uint8_t *body = scree_request_body(request, &n);
+    int rc =
+        scree_multipart_init(&form, scree_request_header(request, "content-type"), body, n, err);
+
+    while (rc >= 0 && (rc = scree_multipart_next(&form, &part, err)) > 0)
+        if (part.has_filename == file && (!name || scree_span_is(part.name, name))) {
+            *ret_data = part.data;
+            return 1;
+        }
+    return rc;
+}
+
+int scree_api_picture(const struct scree_request *request, const char *part,
+                      const uint8_t **ret_bytes, size_t *ret_n, struct scree_error *err)
+{
+    struct scree_span data = {NULL, 0};
+    int rc = 1;
+
+    if (is_form(request)) {
+        rc = find_part(request, part, true, &data, err);
+        if (rc == 0)
+            rc = find_part(request, NULL, true, &data, err);
+    } else {
+        data.bytes = scree_request_body(request, &data.n);
+    }
+    if (rc < 0)
+        return rc;
+    if (data.n == 0)
+        return scree_fail(err, ENOENT, "No image provided");
+    *ret_bytes = data.bytes;
+    *ret_n = data.n;
+    return 0;
+}
+
+bool scree_api_field(const struct scree_request *request, const char *name, char *text, size_t n)
+{
+    struct scree_span data;
+
+    if (!is_form(request) || find_part(request, name, false, &data, NULL) <= 0 || data.n >= n ||
+        memchr(data.bytes, 0, data.n))
+        return false;
+    memcpy(text, data.bytes, data.n);
+    text[data.n] = 0;
+    return true;
+}
+
+/* A number of the query in [min, max]; leaves *value alone if it is not there. */
+static int read_number(const struct scree_request *request, const char *name, double min,
+                       double max, double *value, struct scree_error *err)
+{
+    const char *text = scree_request_query(request, name);
+    char *end;
+    double number;
+
+    if (!text)
+        return 0;
+    number = strtod(text, &end);
+    if (end == text || *end || !(number >= min && number <= max))
+        return scree_fail(err, EINVAL, "%s is a number from %g to %g", name, min, max);
+    *value = number;
+    return 0;
+}
+
+static int read_priority(const struct scree_request *request, enum scree_priority *ret,
+                         struct scree_error *err)
+{
+    static const char *const names[] = {"high", "normal", "low"};
+    const char *text = scree_request_query(request, "priority");
+
+    for (int i = 0; text && i < SCREE_N_PRIORITIES; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (enum scree_priority)i;
+            return 0;
+        }
+    return text ? scree_fail(err, EINVAL, "priority is high, normal or low") : 0;
+}
+
+static bool is_gone(const void *context)
+{
+    return scree_request_is_gone(context);
+}
+
+int scree_api_ask(const struct scree_server *server, const struct scree_request *request,
+                  struct scree_ask *ret_ask, struct scree_error *err)
+{
+    double timeout_ms = server->options.deadline_ms, top = 5, threshold = 0;
+    enum scree_priority priority = SCREE_PRIORITY_NORMAL;
+    int rc = read_number(request, "timeout_ms", 1, 60000, &timeout_ms, err);
+
+    if (rc >= 0)
+        rc = read_number(request, "top", 1, 1000, &top, err);
+    if (rc >= 0)
+        rc = read_number(request, "threshold", 0, 1, &threshold, err);
+    if (rc >= 0)
+        rc = read_priority(request, &priority, err);
+    if (rc < 0)
+        return rc;
+    *ret_ask = (struct scree_ask){
+        .priority = priority,
+        .deadline_ns = scree_request_start_ns(request) + (uint64_t)timeout_ms * NS_A_MS,
+        .max = (uint32_t)top,
+        .threshold = (float)threshold,
+        .is_gone = is_gone,
+        .context = request,
+    };
+    return 0;
+}
+
+/* ---- looking ---- */
+
+static void observe(struct scree_server *server, const struct scree_served *served,
+                    const struct scree_times *times)
+{
+    const struct {
+        enum scree_metric metric;
+        uint64_t ns;
+    } stages[] = {
+        {SCREE_METRIC_QUEUE_SECONDS, times->queue_ns},
+        {SCREE_METRIC_DECODE_SECONDS, times->decode_ns},
+        {SCREE_METRIC_PREPROCESS_SECONDS, times->preprocess_ns},
+        {SCREE_METRIC_COMPUTE_SECONDS, times->compute_ns},
+        {SCREE_METRIC_POSTPROCESS_SECONDS, times->postprocess_ns},
+    };
+    double seconds = (double)times->compute_ns * 1e-9;
+    char labels[160];
+
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",version=\"%s\",device=\"cpu\"",
+                   served->name, served->version);
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++)
+        scree_metrics_observe(server->metrics, stages[i].metric, labels,
+                              (double)stages[i].ns * 1e-9);
+    scree_metrics_add(server->metrics, SCREE_METRIC_INFERENCES, "", 1);
+    scree_metrics_add(server->metrics, SCREE_METRIC_INFERENCE_SECONDS, "", seconds);
+}
+
+/* Where it ran and how long each stage took, as headers that browsers and scripts read. */
+static void add_headers(struct scree_request *request, const struct scree_served *served,
+                        const struct scree_times *times)
+{
+    char text[256];
+
+    (void)snprintf(text, sizeof text,
+                   "queue;dur=%.2f, decode;dur=%.2f, preprocess;dur=%.2f, compute;dur=%.2f, "
+                   "postprocess;dur=%.2f",
+                   (double)times->queue_ns / 1e6, (double)times->decode_ns / 1e6,
+                   (double)times->preprocess_ns / 1e6, (double)times->compute_ns / 1e6,
+                   (double)times->postprocess_ns / 1e6);
+    scree_request_add_header(request, "Server-Timing", text);
+    scree_request_add_header(request, "X-Inference-Device", "cpu");
+    (void)snprintf(text, sizeof text, "%s/%s", served->name, served->version);
+    scree_request_add_header(request, "X-Inference-Model", text);
+}
+
+int scree_api_look(struct scree_server *server, struct scree_request *request, const char *model,
+                   const struct scree_ask *ask, struct scree_served **ret_served,
+                   struct scree_answer *ret_answer, struct scree_error *err)
+{
+    struct scree_served *served;
+    int rc = scree_repository_get(server->repository, model,
+                                  scree_request_query(request, "version"), &served, err);
+
+    if (rc < 0)
+        return rc;
+    rc = scree_served_look(served, ask, ret_answer, err);
+    if (rc < 0) {
+        scree_served_unref(served);
+        return rc;
+    }
+    observe(server, served, &ret_answer->times);
+    add_headers(request, served, &ret_answer->times);
+    *ret_served = served;
+    return 0;
+}
+
+const char *scree_api_label(const struct scree_served *served, int32_t class_id, char *text,
+                            size_t n)
+{
+    return scree_show_name(served->labels, class_id, text, n);
+}
+
+double scree_api_ms(const struct scree_times *times)
+{
+    return (double)(times->decode_ns + times->preprocess_ns + times->compute_ns +
+                    times->postprocess_ns) /
+           1e6;
+}

@@ -1,0 +1,339 @@
+/* The API of the Python service that scree replaces (/, /health, /metrics, /infer), and what its
+ * users asked for beside it (/detect, /livez, /readyz). */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "serve/server.h"
+
+/* ---- who is there ---- */
+
+/* The default model, or NULL. */
+static struct scree_served *default_model(struct scree_server *server)
+{
+    struct scree_served *served = NULL;
+
+    (void)scree_repository_get(server->repository, NULL, NULL, &served, NULL);
+    return served;
+}
+
+static double inferences(struct scree_server *server)
+{
+    return scree_metrics_get(server->metrics, SCREE_METRIC_INFERENCES, "");
+}
+
+static double average_seconds(struct scree_server *server)
+{
+    double n = inferences(server);
+
+    return n > 0 ? scree_metrics_get(server->metrics, SCREE_METRIC_INFERENCE_SECONDS, "") / n : 0;
+}
+
+/* Two decimals, as the old service has them. */
+static json_t *rounded(double value)
+{
+    return json_real(round(value * 100) / 100);
+}
+
+void scree_api_root(void *context, struct scree_request *request)
+{
+    struct scree_server *server = context;
+    struct scree_served *served = default_model(server);
+
+    scree_api_json(request, 200,
+                   json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:b, s:I, s:o}}",
+                             "service", "NPU Inference Server", "hardware", "CPU", "model",
+                             served ? served->name : "", "endpoints", "GET /", "this description",
+                             "GET /health", "health check", "GET /metrics", "Prometheus metrics",
+                             "POST /infer",
+                             "classify a picture (multipart part 'image' or raw body)",
+                             "POST /detect", "find things on a picture", "status", "model_loaded",
+                             served != NULL, "total_inferences", (json_int_t)inferences(server),
+                             "avg_inference_time_ms", rounded(average_seconds(server) * 1000)));
+    scree_served_unref(served);
+}
+
+void scree_api_health(void *context, struct scree_request *request)
+{
+    struct scree_server *server = context;
+    struct scree_served *served = default_model(server);
+
+    scree_api_json(request, served ? 200 : 503,
+                   json_pack("{s:s, s:b, s:I}", "status", served ? "healthy" : "unhealthy",
+                             "model_loaded", served != NULL, "inference_count",
+                             (json_int_t)inferences(server)));
+    scree_served_unref(served);
+}
+
+void scree_api_live(void *context, struct scree_request *request)
+{
+    (void)context;
+    scree_api_json(request, 200, json_pack("{s:b}", "live", 1));
+}
+
+void scree_api_ready(void *context, struct scree_request *request)
+{
+    struct scree_server *server = context;
+    struct scree_served *served = server->stopping ? NULL : default_model(server);
+
+    scree_api_json(request, served ? 200 : 503, json_pack("{s:b}", "ready", served != NULL));
+    scree_served_unref(served);
+}
+
+/* ---- metrics ---- */
+
+static void measure_model(void *context, const struct scree_repository_entry *entry)
+{
+    struct scree_server *server = context;
+    struct scree_served *served = entry->served;
+    uint32_t waiting, busy;
+    char labels[160];
+
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",version=\"%s\"", entry->name,
+                   entry->version);
+    scree_metrics_set(server->metrics, SCREE_METRIC_MODEL_LOADED, labels, served != NULL);
+    if (!served)
+        return;
+    scree_turns_count(&served->turns, &waiting, &busy);
+    scree_metrics_set(server->metrics, SCREE_METRIC_QUEUE_DEPTH, labels, waiting);
+    scree_metrics_set(server->metrics, SCREE_METRIC_INSTANCES, labels, served->n_instances);
+    scree_metrics_set(server->metrics, SCREE_METRIC_INSTANCES_BUSY, labels, busy);
+    scree_metrics_set(server->metrics, SCREE_METRIC_MODEL_LOAD_SECONDS, labels,
+                      (double)served->load_ns * 1e-9);
+}
+
+static void measure_models(struct scree_server *server)
+{
+    static const enum scree_metric of_models[] = {
+        SCREE_METRIC_MODEL_LOADED, SCREE_METRIC_QUEUE_DEPTH, SCREE_METRIC_INSTANCES,
+        SCREE_METRIC_INSTANCES_BUSY, SCREE_METRIC_MODEL_LOAD_SECONDS};
+
+    for (size_t i = 0; i < sizeof of_models / sizeof of_models[0]; i++)
+        scree_metrics_clear(server->metrics, of_models[i]);
+    scree_repository_visit(server->repository, measure_model, server);
+}
+
+/* The resident memory by /proc; 0 where that is not. */
+static double resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long size, resident = 0;
+
+    if (file && fscanf(file, "%lu %lu", &size, &resident) != 2)
+        resident = 0;
+    if (file)
+        (void)fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void measure_process(struct scree_server *server)
+{
+    struct scree_metrics *metrics = server->metrics;
+    uint32_t connections, requests;
+    struct rusage usage;
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    scree_metrics_set(metrics, SCREE_METRIC_CPU_SECONDS, "",
+                      (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6);
+    scree_metrics_set(metrics, SCREE_METRIC_RESIDENT, "", resident_bytes());
+    scree_metrics_set(metrics, SCREE_METRIC_START_TIME, "", (double)server->start_s);
+    scree_metrics_set(metrics, SCREE_METRIC_BUILD, "version=\"" SCREE_VERSION "\"", 1);
+    scree_metrics_set(metrics, SCREE_METRIC_QUEUE_CAPACITY, "", server->options.queue);
+    scree_http_count(server->http, &connections, &requests);
+    scree_metrics_set(metrics, SCREE_METRIC_CONNECTIONS, "", connections);
+    scree_metrics_set(metrics, SCREE_METRIC_IN_FLIGHT, "", requests);
+}
+
+void scree_api_metrics(void *context, struct scree_request *request)
+{
+    struct scree_server *server = context;
+    struct scree_buffer text = {.limit = (size_t)16 << 20};
+
+    measure_models(server);
+    measure_process(server);
+    scree_metrics_add(server->metrics, SCREE_METRIC_INFERENCES, "", 0);
+    scree_metrics_add(server->metrics, SCREE_METRIC_INFERENCE_SECONDS, "", 0);
+    scree_metrics_set(server->metrics, SCREE_METRIC_INFERENCE_AVERAGE, "", average_seconds(server));
+    scree_metrics_write(server->metrics, &text);
+    scree_reply(request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
+}
+
+/* ---- pictures ---- */
+
+void scree_api_admit(void *context, struct scree_request *request)
+{
+    struct scree_server *server = context;
+    const char *model = scree_request_query(request, "model");
+    struct scree_served *served;
+    struct scree_error err;
+    uint32_t waiting, busy;
+    int rc = scree_repository_get(server->repository, model,
+                                  scree_request_query(request, "version"), &served, &err);
+
+    if (rc < 0) {
+        scree_api_fail(server, request, rc, &err);
+        return;
+    }
+    scree_turns_count(&served->turns, &waiting, &busy);
+    if (waiting >= served->turns.max_waiting) {
+        rc = scree_fail(&err, EBUSY, "%u requests wait already", waiting);
+        scree_api_fail(server, request, rc, &err);
+    }
+    scree_served_unref(served);
+}
+
+static json_t *class_json(const struct scree_served *served, const struct scree_class *found)
+{
+    const char *label = scree_labels_get(served->labels, found->class_id);
+    json_t *json = json_pack("{s:i, s:f, s:f}", "class_id", found->class_id, "score",
+                             (double)found->raw, "probability", (double)found->score);
+
+    if (label)
+        json_object_set_new(json, "label", json_string(label));
+    return json;
+}
+
+/* The old service's answer: raw scores, the shape of the output. */
+static json_t *classes_json(const struct scree_served *served, const struct scree_answer *answer)
+{
+    json_t *predictions = json_array(), *shape = json_array();
+    struct scree_tensor output;
+
+    for (uint32_t i = 0; i < answer->n; i++)
+        json_array_append_new(predictions, class_json(served, &answer->classes[i]));
+    if (scree_model_output(served->model, 0, &output) >= 0)
+        for (int32_t i = 0; i < output.shape.rank; i++)
+            json_array_append_new(shape, json_integer(output.shape.dims[i]));
+    return json_pack("{s:b, s:o, s:o}", "success", 1, "predictions", predictions, "shape", shape);
+}
+
+static json_t *detections_json(const struct scree_served *served, const struct scree_answer *answer)
+{
+    json_t *list = json_array();
+    char name[64];
+
+    for (uint32_t i = 0; i < answer->n; i++) {
+        const struct scree_detection *d = &answer->detections[i];
+
+        json_array_append_new(
+            list, json_pack("{s:s, s:i, s:[f, f, f, f], s:f}", "class",
+                            scree_api_label(served, d->class_id, name, sizeof name), "class_id",
+                            d->class_id, "bbox", (double)d->xmin, (double)d->ymin, (double)d->xmax,
+                            (double)d->ymax, "confidence", (double)d->score));
+    }
+    return json_pack("{s:o}", "detections", list);
+}
+
+static json_t *poses_json(const struct scree_answer *answer)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < answer->n; i++) {
+        json_t *points = json_array();
+
+        for (int k = 0; k < SCREE_N_KEYPOINTS; k++) {
+            const struct scree_keypoint *p = &answer->poses[i].keypoints[k];
+
+            json_array_append_new(
+                points, json_pack("[f, f, f]", (double)p->x, (double)p->y, (double)p->score));
+        }
+        json_array_append_new(list, json_pack("{s:f, s:o}", "score", (double)answer->poses[i].score,
+                                              "keypoints", points));
+    }
+    return json_pack("{s:o}", "poses", list);
+}
+
+static json_t *shares_json(const struct scree_served *served, const struct scree_answer *answer)
+{
+    size_t n = (size_t)answer->w * (size_t)answer->h;
+    json_t *list = json_array();
+    uint64_t counts[256] = {0};
+    char name[64];
+
+    for (size_t i = 0; i < n; i++)
+        counts[answer->mask[i]]++;
+    for (int32_t k = 0; k < SCREE_CLASS_NONE; k++)
+        if (counts[k] > 0)
+            json_array_append_new(list, json_pack("{s:i, s:s, s:f}", "class_id", k, "class",
+                                                  scree_api_label(served, k, name, sizeof name),
+                                                  "share", (double)counts[k] / (double)n));
+    return json_pack("{s:o}", "segments", list);
+}
+
+static json_t *answer_json(const struct scree_served *served, const struct scree_answer *answer)
+{
+    const struct scree_times *t = &answer->times;
+    json_t *json;
+
+    switch (answer->task) {
+    case SCREE_TASK_CLASSIFY:
+        json = classes_json(served, answer);
+        break;
+    case SCREE_TASK_DETECT:
+        json = detections_json(served, answer);
+        break;
+    case SCREE_TASK_POSE:
+        json = poses_json(answer);
+        break;
+    default:
+        json = shares_json(served, answer);
+        break;
+    }
+    json_object_update_new(json,
+                           json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:{s:o, s:o, s:o, s:o, s:o}}",
+                                     "inference_time_ms", rounded((double)t->compute_ns / 1e6),
+                                     "model", served->name, "version", served->version, "device",
+                                     "cpu", "width", answer->w, "height", answer->h, "times_ms",
+                                     "queue", rounded((double)t->queue_ns / 1e6), "decode",
+                                     rounded((double)t->decode_ns / 1e6), "preprocess",
+                                     rounded((double)t->preprocess_ns / 1e6), "compute",
+                                     rounded((double)t->compute_ns / 1e6), "postprocess",
+                                     rounded((double)t->postprocess_ns / 1e6)));
+    return json;
+}
+
+/* Looks at the picture of a request; `most` is how many answers there may be unless it says so. */
+static void look(struct scree_server *server, struct scree_request *request, uint32_t most)
+{
+    struct scree_served *served;
+    struct scree_answer answer;
+    struct scree_ask ask;
+    struct scree_error err;
+    int rc = scree_api_ask(server, request, &ask, &err);
+
+    if (rc >= 0 && !scree_request_query(request, "top"))
+        ask.max = most;
+    if (rc >= 0)
+        rc = scree_api_picture(request, "image", &ask.bytes, &ask.n, &err);
+    if (rc == -ENOENT)
+        rc = -EINVAL;
+    if (rc >= 0)
+        rc = scree_api_look(server, request, scree_request_query(request, "model"), &ask, &served,
+                            &answer, &err);
+    if (rc < 0) {
+        scree_api_fail(server, request, rc, &err);
+        return;
+    }
+    scree_api_json(request, 200, answer_json(served, &answer));
+    scree_answer_done(&answer);
+    scree_served_unref(served);
+}
+
+void scree_api_infer(void *context, struct scree_request *request)
+{
+    look(context, request, 5);
+}
+
+void scree_api_detect(void *context, struct scree_request *request)
+{
+    const char *type = scree_request_header(request, "content-type");
+
+    if (type && strncasecmp(type, "application/json", 16) == 0)
+        scree_api_detectors(context, request);
+    else
+        look(context, request, 100);
+}

@@ -1,0 +1,908 @@
+#include "serve/http.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/checked.h"
+
+#define CONNECTION_BYTES  ((size_t)16 << 10) /* libmicrohttpd's memory of one: bounds headers */
+#define MAX_REQUEST_BYTES ((size_t)64 << 10) /* our copy of headers and query */
+#define MAX_DISCARDED_BYTES                                              \
+    ((size_t)1 << 20) /* of a body that is too large, to answer politely \
+                       */
+#define FIRST_BODY_BYTES   ((size_t)4 << 10)
+#define WORKER_STACK_BYTES ((size_t)512 << 10)
+#define CHECK_MS           100 /* how often deadlines are looked at */
+#define MAX_PARTS          4
+#define MAX_ADDED_HEADERS  16
+#define NS_A_MS            UINT64_C(1000000)
+
+const struct scree_http_limits scree_http_default_limits = {
+    .max_connections = 256,
+    .max_connections_per_ip = 32,
+    .max_body_bytes = (size_t)10 << 20,
+    .max_bodies_bytes = (size_t)64 << 20,
+    .header_ms = 10000,
+    .body_ms = 20000,
+    .min_rate = 16 << 10,
+    .idle_ms = 60000,
+    .send_ms = 30000,
+    .max_workers = 48,
+};
+
+enum stage {
+    STAGE_IDLE,
+    STAGE_HEADERS,
+    STAGE_BODY,
+    STAGE_WORK,
+    STAGE_SENDING,
+};
+
+/* A connection, from accept to close. */
+struct connection {
+    struct connection *next, *prev;
+    int fd;
+    enum stage stage;
+    uint64_t deadline_ns; /* UINT64_MAX: none */
+};
+
+struct pair {
+    const char *name, *value;
+};
+
+struct scree_request {
+    struct scree_http *http;
+    struct scree_request *next; /* in a line of requests */
+    struct MHD_Connection *mhd;
+    struct connection *connection;
+    const struct scree_route *route;
+    struct scree_arena arena;
+    const char *method, *path, *parts[MAX_PARTS];
+    struct pair *headers, *query;
+    size_t n_headers, n_query;
+    int64_t announced;
+    struct scree_buffer body;
+    size_t n_reserved;  /* of the budget for bodies */
+    size_t n_discarded; /* of a body that is too large */
+    uint64_t start_ns, id;
+    char peer[INET6_ADDRSTRLEN];
+    /* the answer */
+    int status; /* 0: none yet */
+    const char *type;
+    struct scree_buffer reply;
+    const void *static_reply;
+    size_t n_static;
+    struct pair added[MAX_ADDED_HEADERS];
+    size_t n_added;
+};
+
+/* Requests in the order of their arrival. */
+struct line {
+    struct scree_request *first, *last;
+};
+
+struct scree_http {
+    struct MHD_Daemon *mhd;
+    struct scree_http_limits limits;
+    const struct scree_route *routes;
+    scree_answered_fn *answered;
+    void *context;
+    int epoll, event; /* event: an answer is there */
+    uint16_t port;
+    struct connection *connections;
+    uint32_t n_connections, n_requests;
+    uint64_t next_id;
+    size_t n_bodies_bytes;
+    bool draining;
+    /* shared with the workers */
+    pthread_mutex_t lock;
+    pthread_cond_t work_is_there;
+    struct line work, done;
+    uint32_t n_workers, n_idle_workers;
+    pthread_t *workers;
+    bool stopping;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 * NS_A_MS + (uint64_t)now.tv_nsec;
+}
+
+static void push(struct line *line, struct scree_request *request)
+{
+    request->next = NULL;
+    if (line->last)
+        line->last->next = request;
+    else
+        line->first = request;
+    line->last = request;
+}
+
+static struct scree_request *pop(struct line *line)
+{
+    struct scree_request *request = line->first;
+
+    if (request)
+        line->first = request->next;
+    if (!line->first)
+        line->last = NULL;
+    return request;
+}
+
+/* ---- connections and their deadlines ---- */
+
+static void enter(struct connection *connection, enum stage stage, uint64_t ms)
+{
+    connection->stage = stage;
+    connection->deadline_ns = ms == UINT64_MAX ? UINT64_MAX : now_ns() + ms * NS_A_MS;
+}
+
+static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct scree_http *http = context;
+    struct connection *connection = *socket_context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        connection = calloc(1, sizeof *connection);
+        *socket_context = connection;
+        if (!connection)
+            return;
+        connection->fd =
+            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        enter(connection, STAGE_HEADERS, http->limits.header_ms);
+        connection->next = http->connections;
+        if (connection->next)
+            connection->next->prev = connection;
+        http->connections = connection;
+        http->n_connections++;
+    } else if (connection) {
+        if (connection->next)
+            connection->next->prev = connection->prev;
+        if (connection->prev)
+            connection->prev->next = connection->next;
+        else
+            http->connections = connection->next;
+        http->n_connections--;
+        free(connection);
+    }
+}
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* The first line of a request is there. What is returned becomes *request_context of on_access. */
+static void *on_first_line(void *context, const char *uri, struct MHD_Connection *mhd)
+{
+    struct scree_http *http = context;
+    struct connection *connection = connection_of(mhd);
+
+    (void)uri;
+    if (connection)
+        enter(connection, STAGE_HEADERS, http->limits.header_ms);
+    return NULL;
+}
+
+static void close_late(struct scree_http *http)
+{
+    uint64_t now = now_ns();
+
+    for (struct connection *c = http->connections; c; c = c->next)
+        if (c->deadline_ns < now || (http->draining && c->stage == STAGE_IDLE)) {
+            (void)shutdown(c->fd, SHUT_RDWR);
+            c->deadline_ns = UINT64_MAX;
+        }
+}
+
+/* ---- what a request says ---- */
+
+static enum MHD_Result count_pair(void *context, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    size_t *n = context;
+
+    (void)kind, (void)name, (void)value;
+    ++*n;
+    return MHD_YES;
+}
+
+struct copying {
+    struct scree_arena *arena;
+    struct pair *to;
+    bool failed;
+};
+
+static enum MHD_Result copy_pair(void *context, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    struct copying *copying = context;
+    struct pair *to = copying->to++;
+
+    (void)kind;
+    value = value ? value : "";
+    to->name = scree_arena_strndup(copying->arena, name, strlen(name));
+    to->value = scree_arena_strndup(copying->arena, value, strlen(value));
+    copying->failed = !to->name || !to->value;
+    return copying->failed ? MHD_NO : MHD_YES;
+}
+
+/* Copies all headers, or all parameters of the query. */
+static bool copy_pairs(struct scree_request *request, enum MHD_ValueKind kind,
+                       struct pair **ret_pairs, size_t *ret_n)
+{
+    struct copying copying = {.arena = &request->arena};
+    size_t n = 0;
+
+    (void)MHD_get_connection_values(request->mhd, kind, count_pair, &n);
+    copying.to = scree_arena_new(&request->arena, struct pair, n);
+    if (!copying.to)
+        return false;
+    *ret_pairs = copying.to;
+    (void)MHD_get_connection_values(request->mhd, kind, copy_pair, &copying);
+    *ret_n = (size_t)(copying.to - *ret_pairs);
+    return !copying.failed;
+}
+
+static const char *find_pair(const struct pair *pairs, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(pairs[i].name, name) == 0)
+            return pairs[i].value;
+    return NULL;
+}
+
+/* The length of Content-Length, which libmicrohttpd has checked to be a number. */
+static int64_t read_announced(const struct scree_request *request)
+{
+    const char *text = scree_request_header(request, "content-length");
+    char *end;
+    long long n;
+
+    if (!text)
+        return scree_request_header(request, "transfer-encoding") ? -1 : 0;
+    errno = 0;
+    n = strtoll(text, &end, 10);
+    return errno || *end || n < 0 ? INT64_MAX : n;
+}
+
+static void read_peer(struct scree_request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+
+    if (address && address->sa_family == AF_INET)
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr,
+                        request->peer, sizeof request->peer);
+    else if (address && address->sa_family == AF_INET6)
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr,
+                        request->peer, sizeof request->peer);
+}
+
+static void free_request(struct scree_request *request)
+{
+    request->http->n_bodies_bytes -= request->n_reserved;
+    request->http->n_requests--;
+    scree_buffer_done(&request->body);
+    scree_buffer_done(&request->reply);
+    scree_arena_done(&request->arena);
+    free(request);
+}
+
+static struct scree_request *new_request(struct scree_http *http, struct MHD_Connection *mhd,
+                                         const char *method, const char *path)
+{
+    struct scree_request *request = calloc(1, sizeof *request);
+
+    if (!request)
+        return NULL;
+    request->http = http;
+    request->mhd = mhd;
+    request->connection = connection_of(mhd);
+    request->start_ns = now_ns();
+    request->id = ++http->next_id;
+    request->body.limit = http->limits.max_body_bytes;
+    http->n_requests++;
+    scree_arena_init(&request->arena, MAX_REQUEST_BYTES);
+    request->method = scree_arena_strndup(&request->arena, method, strlen(method));
+    request->path = scree_arena_strndup(&request->arena, path, strlen(path));
+    if (!request->method || !request->path || !request->connection ||
+        !copy_pairs(request, MHD_HEADER_KIND, &request->headers, &request->n_headers) ||
+        !copy_pairs(request, MHD_GET_ARGUMENT_KIND, &request->query, &request->n_query)) {
+        free_request(request);
+        return NULL;
+    }
+    request->announced = read_announced(request);
+    read_peer(request);
+    return request;
+}
+
+/* ---- routes ---- */
+
+/* True if the path fits the pattern; parts of "*" are noted in the request. */
+static bool path_fits(struct scree_request *request, const char *pattern)
+{
+    const char *at = request->path;
+    int n_parts = 0;
+
+    while (*pattern && *at) {
+        if (*pattern == '*') {
+            size_t n = strcspn(at, "/");
+
+            if (n == 0 || n_parts == MAX_PARTS)
+                return false;
+            request->parts[n_parts] = scree_arena_strndup(&request->arena, at, n);
+            if (!request->parts[n_parts++])
+                return false;
+            at += n;
+            pattern++;
+        } else if (*pattern++ != *at++) {
+            return false;
+        }
+    }
+    return !*pattern && !*at;
+}
+
+static bool method_fits(const struct scree_request *request, const char *method)
+{
+    return strcmp(request->method, method) == 0 ||
+           (strcmp(method, "GET") == 0 && strcmp(request->method, "HEAD") == 0);
+}
+
+static void reply_text(struct scree_request *request, int status, const char *text)
+{
+    char json[128];
+    struct scree_buffer body = {.limit = sizeof json};
+
+    (void)snprintf(json, sizeof json, "{\"error\":\"%s\"}\n", text);
+    scree_buffer_add(&body, json, strlen(json));
+    scree_reply(request, status, "application/json", &body);
+}
+
+/* Sets the route, or replies that there is none. */
+static void find_route(struct scree_request *request)
+{
+    bool path_is_known = false;
+
+    for (const struct scree_route *route = request->http->routes; route->path; route++) {
+        if (!path_fits(request, route->path))
+            continue;
+        path_is_known = true;
+        if (method_fits(request, route->method)) {
+            request->route = route;
+            return;
+        }
+    }
+    if (path_is_known)
+        reply_text(request, 405, "this method is not allowed here");
+    else
+        reply_text(request, 404, "there is nothing at this path");
+}
+
+/* ---- bodies ---- */
+
+/* Takes n bytes of the budget for bodies, before memory is. */
+static bool reserve(struct scree_request *request, size_t n)
+{
+    struct scree_http *http = request->http;
+
+    if (n > http->limits.max_bodies_bytes - http->n_bodies_bytes)
+        return false;
+    http->n_bodies_bytes += n;
+    request->n_reserved += n;
+    return true;
+}
+
+/* Refuses, or makes ready for, the body that the headers announce. */
+static void admit_body(struct scree_request *request)
+{
+    const struct scree_http_limits *limits = &request->http->limits;
+    uint64_t ms = limits->body_ms;
+
+    if (request->announced > (int64_t)limits->max_body_bytes) {
+        reply_text(request, 413, "the body is too large");
+        return;
+    }
+    if (!reserve(request, request->announced > 0 ? (size_t)request->announced : FIRST_BODY_BYTES)) {
+        scree_request_add_header(request, "Retry-After", "1");
+        reply_text(request, 503, "too many bodies are being read");
+        return;
+    }
+    ms += (request->announced > 0 ? (uint64_t)request->announced : limits->max_body_bytes) * 1000 /
+          limits->min_rate;
+    enter(request->connection, STAGE_BODY, ms);
+}
+
+/* A piece of the body; false: give up. */
+static bool take_body(struct scree_request *request, const char *bytes, size_t n)
+{
+    size_t have = request->body.n;
+
+    if (request->status || request->body.failed) {
+        request->n_discarded += n;
+        return request->n_discarded <= MAX_DISCARDED_BYTES;
+    }
+    if (have + n > request->n_reserved && !reserve(request, have + n)) {
+        request->body.failed = true;
+        return true;
+    }
+    scree_buffer_add(&request->body, bytes, n);
+    return true;
+}
+
+/* ---- workers ---- */
+
+static void handle(struct scree_request *request)
+{
+    request->route->handle(request->http->context, request);
+    if (!request->status)
+        reply_text(request, 500, "no answer was found");
+}
+
+static void *work(void *arg)
+{
+    struct scree_http *http = arg;
+
+    pthread_mutex_lock(&http->lock);
+    while (!http->stopping || http->work.first) {
+        struct scree_request *request = pop(&http->work);
+        uint64_t one = 1;
+
+        if (!request) {
+            http->n_idle_workers++;
+            pthread_cond_wait(&http->work_is_there, &http->lock);
+            http->n_idle_workers--;
+            continue;
+        }
+        pthread_mutex_unlock(&http->lock);
+        handle(request);
+        pthread_mutex_lock(&http->lock);
+        push(&http->done, request);
+        (void)!write(http->event, &one, sizeof one);
+    }
+    pthread_mutex_unlock(&http->lock);
+    return NULL;
+}
+
+/* Starts one more worker if none is idle; with none at all the request is refused. */
+static bool have_worker(struct scree_http *http)
+{
+    pthread_attr_t attributes;
+    int rc;
+
+    if (http->n_idle_workers > 0 || http->n_workers == http->limits.max_workers)
+        return http->n_workers > 0;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, WORKER_STACK_BYTES);
+    rc = pthread_create(&http->workers[http->n_workers], &attributes, work, http);
+    pthread_attr_destroy(&attributes);
+    if (rc == 0)
+        http->n_workers++;
+    return http->n_workers > 0;
+}
+
+/* Hands a complete request to the workers. */
+static void submit(struct scree_request *request)
+{
+    struct scree_http *http = request->http;
+    bool can_work;
+
+    enter(request->connection, STAGE_WORK, UINT64_MAX);
+    pthread_mutex_lock(&http->lock);
+    can_work = have_worker(http);
+    if (can_work) {
+        MHD_suspend_connection(request->mhd);
+        push(&http->work, request);
+        pthread_cond_signal(&http->work_is_there);
+    }
+    pthread_mutex_unlock(&http->lock);
+    if (!can_work)
+        reply_text(request, 503, "no thread can be started");
+}
+
+static void resume_done(struct scree_http *http)
+{
+    struct scree_request *request;
+    uint64_t n;
+
+    (void)!read(http->event, &n, sizeof n);
+    pthread_mutex_lock(&http->lock);
+    while ((request = pop(&http->done)))
+        MHD_resume_connection(request->mhd);
+    pthread_mutex_unlock(&http->lock);
+}
+
+/* ---- answers ---- */
+
+static struct MHD_Response *make_response(struct scree_request *request)
+{
+    struct MHD_Response *response;
+
+    if (request->static_reply)
+        return MHD_create_response_from_buffer(
+            request->n_static, (void *)(uintptr_t)request->static_reply, MHD_RESPMEM_PERSISTENT);
+    response = MHD_create_response_from_buffer(request->reply.n, request->reply.bytes,
+                                               MHD_RESPMEM_MUST_FREE);
+    if (response)
+        request->reply = (struct scree_buffer){0};
+    return response;
+}
+
+/* A body that was not read ends the connection: what follows could not be told from it. */
+static bool body_is_unread(const struct scree_request *request)
+{
+    return request->connection->stage == STAGE_HEADERS && request->announced != 0;
+}
+
+static enum MHD_Result answer(struct scree_request *request)
+{
+    struct scree_http *http = request->http;
+    struct MHD_Response *response = make_response(request);
+    enum MHD_Result rc;
+
+    if (!response)
+        return MHD_NO;
+    if (request->type)
+        (void)MHD_add_response_header(response, "Content-Type", request->type);
+    for (size_t i = 0; i < request->n_added; i++)
+        (void)MHD_add_response_header(response, request->added[i].name, request->added[i].value);
+    if (http->draining || body_is_unread(request))
+        (void)MHD_add_response_header(response, "Connection", "close");
+    http->answered(http->context, request, request->status);
+    enter(request->connection, STAGE_SENDING, http->limits.send_ms);
+    rc = MHD_queue_response(request->mhd, (unsigned int)request->status, response);
+    MHD_destroy_response(response);
+    return rc;
+}
+
+/* The headers are there. */
+static enum MHD_Result begin(struct scree_http *http, struct MHD_Connection *mhd,
+                             const char *method, const char *path, void **request_context)
+{
+    struct scree_request *request = new_request(http, mhd, method, path);
+
+    if (!request)
+        return MHD_NO;
+    *request_context = request;
+    find_route(request);
+    if (!request->status && request->route->admit)
+        request->route->admit(http->context, request);
+    if (!request->status && request->announced != 0)
+        admit_body(request);
+    return request->status ? answer(request) : MHD_YES;
+}
+
+/* The body is there, or the answer of a worker. */
+static enum MHD_Result go_on(struct scree_request *request)
+{
+    if (!request->status && request->body.failed)
+        reply_text(request, 413, "the body is too large");
+    if (!request->status && request->route->flags & SCREE_ROUTE_QUICK)
+        handle(request);
+    if (!request->status)
+        submit(request);
+    return request->status ? answer(request) : MHD_YES;
+}
+
+static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, const char *path,
+                                 const char *method, const char *version, const char *bytes,
+                                 size_t *n, void **request_context)
+{
+    struct scree_request *request = *request_context;
+
+    (void)version;
+    if (!request)
+        return begin(context, mhd, method, path, request_context);
+    if (*n > 0) {
+        bool go = take_body(request, bytes, *n);
+
+        *n = 0;
+        return go ? MHD_YES : MHD_NO;
+    }
+    return go_on(request);
+}
+
+static void on_completed(void *context, struct MHD_Connection *mhd, void **request_context,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct scree_http *http = context;
+    struct scree_request *request = *request_context;
+
+    (void)mhd, (void)code;
+    if (!request)
+        return;
+    enter(request->connection, STAGE_IDLE, http->limits.idle_ms);
+    free_request(request);
+    *request_context = NULL;
+}
+
+/* ---- the server ---- */
+
+static int parse_address(const char *address, uint16_t port, struct sockaddr_storage *ret)
+{
+    struct sockaddr_in *v4 = (void *)ret;
+    struct sockaddr_in6 *v6 = (void *)ret;
+
+    memset(ret, 0, sizeof *ret);
+    if (address && inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        return 0;
+    }
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    return !address || !*address || inet_pton(AF_INET6, address, &v6->sin6_addr) == 1 ? 0 : -EINVAL;
+}
+
+static int start_daemon(struct scree_http *http, const char *address, uint16_t port,
+                        struct scree_error *err)
+{
+    unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    const union MHD_DaemonInfo *info;
+    struct sockaddr_storage where;
+
+    if (parse_address(address, port, &where) < 0)
+        return scree_fail(err, EINVAL, "'%s' is not an address", address);
+    if (where.ss_family == AF_INET6)
+        flags |= MHD_USE_DUAL_STACK;
+    errno = 0;
+    http->mhd = MHD_start_daemon(
+        flags, port, NULL, NULL, on_access, http, MHD_OPTION_SOCK_ADDR, &where,
+        MHD_OPTION_CONNECTION_LIMIT, http->limits.max_connections,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, http->limits.max_connections_per_ip,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+        MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+        MHD_OPTION_END);
+    if (!http->mhd)
+        return scree_fail(err,
+                          errno == EADDRINUSE ? EBUSY
+                          : errno == EACCES   ? EACCES
+                                              : EIO,
+                          "cannot listen on port %u: %s", port, strerror(errno));
+    info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_BIND_PORT);
+    http->port = info ? info->port : port;
+    return 0;
+}
+
+/* One descriptor for libmicrohttpd's and for answers of the workers. */
+static int join_events(struct scree_http *http, struct scree_error *err)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+    struct epoll_event in = {.events = EPOLLIN};
+
+    http->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    http->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!info || http->event < 0 || http->epoll < 0 ||
+        epoll_ctl(http->epoll, EPOLL_CTL_ADD, http->event, &in) < 0 ||
+        epoll_ctl(http->epoll, EPOLL_CTL_ADD, info->epoll_fd, &in) < 0)
+        return scree_fail(err, EIO, "cannot poll: %s", strerror(errno));
+    return 0;
+}
+
+int scree_http_new(const char *address, uint16_t port, const struct scree_http_limits *limits,
+                   const struct scree_route *routes, scree_answered_fn *answered, void *context,
+                   struct scree_http **ret_http, struct scree_error *err)
+{
+    struct scree_http *http = calloc(1, sizeof *http);
+    int rc;
+
+    if (!http)
+        return scree_fail_memory(err, sizeof *http);
+    *http = (struct scree_http){.limits = *limits,
+                                .routes = routes,
+                                .answered = answered,
+                                .context = context,
+                                .epoll = -1,
+                                .event = -1};
+    pthread_mutex_init(&http->lock, NULL);
+    pthread_cond_init(&http->work_is_there, NULL);
+    http->workers = calloc(limits->max_workers, sizeof *http->workers);
+    rc = http->workers ? start_daemon(http, address, port, err)
+                       : scree_fail_memory(err, limits->max_workers * sizeof *http->workers);
+    if (rc >= 0)
+        rc = join_events(http, err);
+    if (rc < 0) {
+        scree_http_free(http);
+        return rc;
+    }
+    *ret_http = http;
+    return 0;
+}
+
+uint16_t scree_http_port(const struct scree_http *http)
+{
+    return http->port;
+}
+
+int scree_http_fd(const struct scree_http *http)
+{
+    return http->epoll;
+}
+
+int scree_http_wait_ms(const struct scree_http *http)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    if (MHD_get_timeout(http->mhd, &ms) == MHD_YES && ms < CHECK_MS)
+        return (int)ms;
+    return CHECK_MS;
+}
+
+void scree_http_run(struct scree_http *http)
+{
+    resume_done(http);
+    (void)MHD_run(http->mhd);
+    close_late(http);
+}
+
+void scree_http_drain(struct scree_http *http)
+{
+    MHD_socket fd;
+
+    if (http->draining)
+        return;
+    http->draining = true;
+    fd = MHD_quiesce_daemon(http->mhd);
+    if (fd != MHD_INVALID_SOCKET)
+        (void)close(fd);
+}
+
+bool scree_http_is_idle(const struct scree_http *http)
+{
+    return http->n_requests == 0;
+}
+
+void scree_http_count(const struct scree_http *http, uint32_t *ret_connections,
+                      uint32_t *ret_requests)
+{
+    *ret_connections = http->n_connections;
+    *ret_requests = http->n_requests;
+}
+
+void scree_http_free(struct scree_http *http)
+{
+    if (!http)
+        return;
+    pthread_mutex_lock(&http->lock);
+    http->stopping = true;
+    pthread_cond_broadcast(&http->work_is_there);
+    pthread_mutex_unlock(&http->lock);
+    for (uint32_t i = 0; i < http->n_workers; i++)
+        pthread_join(http->workers[i], NULL);
+    if (http->mhd) {
+        if (http->event >= 0)
+            resume_done(http);
+        MHD_stop_daemon(http->mhd);
+    }
+    if (http->event >= 0)
+        (void)close(http->event);
+    if (http->epoll >= 0)
+        (void)close(http->epoll);
+    pthread_cond_destroy(&http->work_is_there);
+    pthread_mutex_destroy(&http->lock);
+    free(http->workers);
+    free(http);
+}
+
+/* ---- requests, as handlers see them ---- */
+
+const char *scree_request_method(const struct scree_request *request)
+{
+    return request->method;
+}
+
+const char *scree_request_path(const struct scree_request *request)
+{
+    return request->path;
+}
+
+const uint8_t *scree_request_body(const struct scree_request *request, size_t *ret_n)
+{
+    *ret_n = request->body.n;
+    return request->body.bytes;
+}
+
+const char *scree_request_part(const struct scree_request *request, int i)
+{
+    return i < MAX_PARTS && request->parts[i] ? request->parts[i] : "";
+}
+
+const char *scree_request_header(const struct scree_request *request, const char *name)
+{
+    return find_pair(request->headers, request->n_headers, name);
+}
+
+const char *scree_request_query(const struct scree_request *request, const char *name)
+{
+    return find_pair(request->query, request->n_query, name);
+}
+
+int64_t scree_request_announced(const struct scree_request *request)
+{
+    return request->announced;
+}
+
+uint64_t scree_request_start_ns(const struct scree_request *request)
+{
+    return request->start_ns;
+}
+
+const char *scree_request_peer(const struct scree_request *request)
+{
+    return request->peer;
+}
+
+uint64_t scree_request_id(const struct scree_request *request)
+{
+    return request->id;
+}
+
+bool scree_request_is_gone(const struct scree_request *request)
+{
+    char byte;
+
+    return recv(request->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+void scree_request_add_header(struct scree_request *request, const char *name, const char *value)
+{
+    char *copy = scree_arena_strndup(&request->arena, value, strlen(value));
+
+    name = scree_arena_strndup(&request->arena, name, strlen(name));
+    if (request->n_added == MAX_ADDED_HEADERS || !name || !copy)
+        return;
+    request->added[request->n_added++] = (struct pair){name, copy};
+    for (; *copy; copy++)
+        if (*copy < ' ' || *copy > '~')
+            *copy = '?';
+}
+
+void scree_reply(struct scree_request *request, int status, const char *type,
+                 struct scree_buffer *body)
+{
+    assert(!request->status);
+    if (body && body->failed) {
+        scree_buffer_done(body);
+        reply_text(request, 500, "no memory for the answer");
+        return;
+    }
+    if (body) {
+        request->reply = *body;
+        *body = (struct scree_buffer){.limit = body->limit};
+    }
+    request->type = type;
+    request->status = status;
+}
+
+void scree_reply_static(struct scree_request *request, int status, const char *type,
+                        const void *bytes, size_t n)
+{
+    assert(!request->status);
+    request->static_reply = bytes;
+    request->n_static = n;
+    request->type = type;
+    request->status = status;
+}
+
+bool scree_request_is_answered(const struct scree_request *request)
+{
+    return request->status != 0;
+}

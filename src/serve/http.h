@@ -1,0 +1,138 @@
+/* serve/http.h - HTTP/1.1 in front: requests in, answers out, and nobody can hold it up.
+ *
+ * libmicrohttpd reads and writes; what it lacks is here: absolute deadlines, a least rate for
+ * bodies, a budget for the memory of all bodies, and handlers on threads of their own, so that one
+ * event loop serves all connections while models run.
+ *
+ *            accepted             headers are there          body is there      answered
+ *     idle ----------> reading headers ------> reading body ------> at work ------> sending
+ *       ^                | 10 s                  | 20 s + rate        |               | 30 s
+ *       |                v                       v                    | refused at    v
+ *       |              closed                  closed                 | once: sending |
+ *       +-----------------------------------------------------------------------------+
+ *
+ * A route says what may be asked and who answers. `admit` sees the headers alone and can refuse
+ * before a byte of the body is read; `handle` has it all, and runs on a worker thread, or, if the
+ * route is quick, on the event loop itself.
+ *
+ * Memory: a struct scree_request lives from its headers to its last byte sent; what it holds is
+ * freed then. Threads: scree_http_new() to scree_http_free() and scree_http_run() belong to one
+ * thread; handlers run on many. */
+#ifndef SCREE_SERVE_HTTP_H
+#define SCREE_SERVE_HTTP_H
+
+#include "base/error.h"
+#include "net/buffer.h"
+
+/* What a server takes. Source: the proposals of Apache's and nginx's hardening guides. */
+struct scree_http_limits {
+    uint32_t max_connections, max_connections_per_ip;
+    size_t max_body_bytes;   /* of one request */
+    size_t max_bodies_bytes; /* of all that are being read or at work */
+    uint32_t header_ms;      /* from the first byte of a request to the end of its headers */
+    uint32_t body_ms;        /* for a body, besides its size at min_rate */
+    uint32_t min_rate;       /* bytes a second */
+    uint32_t idle_ms;        /* between requests */
+    uint32_t send_ms;        /* for an answer */
+    uint32_t max_workers;    /* threads that run handlers */
+};
+
+extern const struct scree_http_limits scree_http_default_limits;
+
+struct scree_http;
+struct scree_request;
+
+/* What a route answers. Handlers call scree_reply() once. */
+typedef void scree_handler_fn(void *context, struct scree_request *request);
+
+enum scree_route_flag {
+    SCREE_ROUTE_QUICK = 1, /* handled on the event loop: takes no time */
+};
+
+/* One row of the table of routes. A path is matched part by part; "*" takes any one part, which
+ * scree_request_part() tells; the first row that fits counts. */
+struct scree_route {
+    const char *method; /* "GET" (HEAD too), "POST" */
+    const char *path;
+    uint32_t flags;
+    scree_handler_fn *admit; /* NULL: all are admitted. Refuses by replying */
+    scree_handler_fn *handle;
+};
+
+/* What the server tells of each answer; on the event loop. */
+typedef void scree_answered_fn(void *context, const struct scree_request *request, int status);
+
+/* Starts listening on address:port ("" or NULL: all addresses; port 0: any free one). routes end
+ * with a row of NULL and are borrowed, as context is. Errors: EINVAL (address), EBUSY (the port is
+ * taken), EACCES, EIO, ENOMEM. */
+int scree_http_new(const char *address, uint16_t port, const struct scree_http_limits *limits,
+                   const struct scree_route *routes, scree_answered_fn *answered, void *context,
+                   struct scree_http **ret_http, struct scree_error *err);
+
+/* The port it listens on. */
+uint16_t scree_http_port(const struct scree_http *http);
+
+/* A descriptor to poll for reading, and how long to wait at most, in ms; when it is ready, or the
+ * time is over, call scree_http_run(). */
+int scree_http_fd(const struct scree_http *http);
+int scree_http_wait_ms(const struct scree_http *http);
+void scree_http_run(struct scree_http *http);
+
+/* Accepts no more connections; those that are open end with their next answer. */
+void scree_http_drain(struct scree_http *http);
+
+/* True if no request is being read, at work or being sent. */
+bool scree_http_is_idle(const struct scree_http *http);
+
+/* The number of open connections and of requests in flight. */
+void scree_http_count(const struct scree_http *http, uint32_t *ret_connections,
+                      uint32_t *ret_requests);
+
+/* Waits for the handlers, then closes everything. Accepts NULL. */
+void scree_http_free(struct scree_http *http);
+
+/* ---- requests ---- */
+
+/* Method, path (decoded) and body u8[*ret_n] of a request. In `admit` there is no body yet. */
+const char *scree_request_method(const struct scree_request *request);
+const char *scree_request_path(const struct scree_request *request);
+const uint8_t *scree_request_body(const struct scree_request *request, size_t *ret_n);
+
+/* What the path had in the place of "*" number i, from 0; "" if there is none such. */
+const char *scree_request_part(const struct scree_request *request, int i);
+
+/* A header (any case) or a parameter of the query; NULL if it was not sent. */
+const char *scree_request_header(const struct scree_request *request, const char *name);
+const char *scree_request_query(const struct scree_request *request, const char *name);
+
+/* The length that the headers announce; -1: they do not. */
+int64_t scree_request_announced(const struct scree_request *request);
+
+/* The time when the headers were there, of CLOCK_MONOTONIC. */
+uint64_t scree_request_start_ns(const struct scree_request *request);
+
+/* The peer's address as text. */
+const char *scree_request_peer(const struct scree_request *request);
+
+/* A number for logs, different for every request of a server. */
+uint64_t scree_request_id(const struct scree_request *request);
+
+/* True if the client has gone away, so that nobody would read an answer. */
+bool scree_request_is_gone(const struct scree_request *request);
+
+/* Adds a header to the answer, before scree_reply(). Both are copied. What is not printable ASCII
+ * becomes "?". */
+void scree_request_add_header(struct scree_request *request, const char *name, const char *value);
+
+/* The answer: takes body's bytes over (and empties it; NULL: no body). type is static. */
+void scree_reply(struct scree_request *request, int status, const char *type,
+                 struct scree_buffer *body);
+
+/* The same with bytes that outlive the server. */
+void scree_reply_static(struct scree_request *request, int status, const char *type,
+                        const void *bytes, size_t n);
+
+/* True if the request was answered. */
+bool scree_request_is_answered(const struct scree_request *request);
+
+#endif

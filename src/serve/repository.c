@@ -1,0 +1,506 @@
+#include "serve/repository.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_NAME     64
+#define MAX_VERSION  10
+#define MODEL_FILE   "model.tflite"
+#define LABELS_FILE  "labels.txt"
+#define ONE_VERSION  "1"
+#define NO_LABELS_OF ""
+
+/* What tells that a file is another one than before. */
+struct identity {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec mtime;
+};
+
+/* A version of a model, there or once there. */
+struct entry {
+    struct entry *next; /* by name, then version */
+    char name[MAX_NAME + 1];
+    char version[MAX_VERSION + 1];
+    unsigned long number;
+    char path[PATH_MAX], labels[PATH_MAX];
+    struct identity identity; /* of the file that was tried last */
+    struct scree_served *served;
+    char reason[sizeof((struct scree_error *)0)->text];
+    bool found;    /* by the scan that is going on */
+    bool unloaded; /* on demand */
+};
+
+struct scree_repository {
+    struct scree_repository_options options;
+    char *folder, *model, *labels;
+    pthread_mutex_t loading; /* one load or scan at a time */
+    pthread_mutex_t lock;    /* entries, for a moment */
+    struct entry *entries;   /* changed with both locks held */
+};
+
+bool scree_model_name_is_valid(const char *name)
+{
+    size_t n = strlen(name);
+
+    if (n < 1 || n > MAX_NAME || !isalnum((unsigned char)name[0]) || strstr(name, ".."))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("_.-", name[i]))
+            return false;
+    return true;
+}
+
+/* A version: 1 to 10 digits, no zero in front. */
+static bool version_is_valid(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+
+    return n >= 1 && n <= MAX_VERSION && !text[n] && text[0] != '0';
+}
+
+static char *copy_text(const char *text, bool *failed)
+{
+    char *copy = text ? strdup(text) : NULL;
+
+    *failed |= text && !copy;
+    return copy;
+}
+
+int scree_repository_new(const struct scree_repository_options *options,
+                         struct scree_repository **ret_repository, struct scree_error *err)
+{
+    struct scree_repository *repository = calloc(1, sizeof *repository);
+    bool failed = false;
+
+    if (!repository)
+        return scree_fail_memory(err, sizeof *repository);
+    repository->options = *options;
+    repository->options.keep += options->keep == 0;
+    pthread_mutex_init(&repository->loading, NULL);
+    pthread_mutex_init(&repository->lock, NULL);
+    repository->folder = copy_text(options->folder, &failed);
+    repository->model = copy_text(options->model, &failed);
+    repository->labels = copy_text(options->labels, &failed);
+    if (failed) {
+        scree_repository_free(repository);
+        return scree_fail(err, ENOMEM, "no memory for the repository");
+    }
+    *ret_repository = repository;
+    return 0;
+}
+
+void scree_repository_free(struct scree_repository *repository)
+{
+    if (!repository)
+        return;
+    while (repository->entries) {
+        struct entry *next = repository->entries->next;
+
+        scree_served_unref(repository->entries->served);
+        free(repository->entries);
+        repository->entries = next;
+    }
+    pthread_mutex_destroy(&repository->lock);
+    pthread_mutex_destroy(&repository->loading);
+    free(repository->folder);
+    free(repository->model);
+    free(repository->labels);
+    free(repository);
+}
+
+/* ---- entries ---- */
+
+static int compare(const struct entry *entry, const char *name, unsigned long number)
+{
+    int order = strcmp(entry->name, name);
+
+    return order ? order : (entry->number > number) - (entry->number < number);
+}
+
+/* The entry of a version, made if need be; NULL without memory. */
+static struct entry *find_entry(struct scree_repository *repository, const char *name,
+                                const char *version)
+{
+    unsigned long number = strtoul(version, NULL, 10);
+    struct entry **at = &repository->entries, *entry;
+
+    while (*at && compare(*at, name, number) < 0)
+        at = &(*at)->next;
+    if (*at && compare(*at, name, number) == 0)
+        return *at;
+    entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return NULL;
+    (void)snprintf(entry->name, sizeof entry->name, "%s", name);
+    (void)snprintf(entry->version, sizeof entry->version, "%s", version);
+    entry->number = number;
+    pthread_mutex_lock(&repository->lock);
+    entry->next = *at;
+    *at = entry;
+    pthread_mutex_unlock(&repository->lock);
+    return entry;
+}
+
+static void set_served(struct scree_repository *repository, struct entry *entry,
+                       struct scree_served *served, const char *reason)
+{
+    struct scree_served *old;
+
+    pthread_mutex_lock(&repository->lock);
+    old = entry->served;
+    entry->served = served;
+    (void)snprintf(entry->reason, sizeof entry->reason, "%s", reason);
+    pthread_mutex_unlock(&repository->lock);
+    scree_served_unref(old);
+}
+
+/* Takes an entry out of the list and frees it. */
+static void remove_entry(struct scree_repository *repository, struct entry *entry)
+{
+    struct entry **at = &repository->entries;
+
+    pthread_mutex_lock(&repository->lock);
+    while (*at != entry)
+        at = &(*at)->next;
+    *at = entry->next;
+    pthread_mutex_unlock(&repository->lock);
+    scree_served_unref(entry->served);
+    free(entry);
+}
+
+/* ---- loading ---- */
+
+static bool identify(const char *path, struct identity *ret)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return false;
+    *ret = (struct identity){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
+    return true;
+}
+
+static bool is_same(const struct identity *a, const struct identity *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
+}
+
+static void count_load(struct scree_repository *repository, const struct entry *entry, bool ok)
+{
+    char labels[MAX_NAME + 40];
+
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",result=\"%s\"", entry->name,
+                   ok ? "ok" : "failed");
+    scree_metrics_add(repository->options.metrics, SCREE_METRIC_RELOADS, labels, 1);
+}
+
+/* Loads the file of an entry; on failure what was loaded stays, and the reason is noted. */
+static int load(struct scree_repository *repository, struct entry *entry, struct scree_error *err)
+{
+    const struct scree_repository_options *options = &repository->options;
+    const struct scree_served_options wanted = {
+        .name = entry->name,
+        .version = entry->version,
+        .path = entry->path,
+        .labels = *entry->labels ? entry->labels : NULL,
+        .n_instances = options->n_instances,
+        .n_threads = options->n_threads,
+        .max_waiting = options->max_waiting,
+        .decoders = options->decoders,
+    };
+    struct scree_served *served = NULL;
+    struct scree_error why;
+    int rc;
+
+    (void)identify(entry->path, &entry->identity);
+    rc = scree_served_new(&wanted, &served, &why);
+    count_load(repository, entry, rc >= 0);
+    if (rc >= 0) {
+        set_served(repository, entry, served, "");
+        return 0;
+    }
+    pthread_mutex_lock(&repository->lock);
+    (void)snprintf(entry->reason, sizeof entry->reason, "%s", why.text);
+    pthread_mutex_unlock(&repository->lock);
+    return scree_fail(err, -rc, "%s %s: %s", entry->name, entry->version, why.text);
+}
+
+/* ---- scanning ---- */
+
+/* Notes a version that is there. */
+static void note(struct scree_repository *repository, const char *name, const char *version,
+                 const char *path, const char *labels)
+{
+    struct entry *entry = find_entry(repository, name, version);
+
+    if (!entry)
+        return;
+    entry->found = true;
+    (void)snprintf(entry->path, sizeof entry->path, "%s", path);
+    (void)snprintf(entry->labels, sizeof entry->labels, "%s", labels);
+}
+
+static void note_version(struct scree_repository *repository, const char *name, const char *version)
+{
+    char path[PATH_MAX], labels[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/%s/%s/" MODEL_FILE, repository->folder, name, version);
+
+    if (n < 0 || (size_t)n >= sizeof path || access(path, F_OK) != 0)
+        return;
+    (void)snprintf(labels, sizeof labels, "%.*s" LABELS_FILE, n - (int)(sizeof MODEL_FILE - 1),
+                   path);
+    note(repository, name, version, path, access(labels, R_OK) == 0 ? labels : NO_LABELS_OF);
+}
+
+static void note_name(struct scree_repository *repository, const char *name)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/%s", repository->folder, name);
+    DIR *dir = n > 0 && (size_t)n < sizeof path ? opendir(path) : NULL;
+    const struct dirent *at;
+
+    while (dir && (at = readdir(dir)))
+        if (version_is_valid(at->d_name))
+            note_version(repository, name, at->d_name);
+    if (dir)
+        closedir(dir);
+}
+
+static int note_folder(struct scree_repository *repository, struct scree_error *err)
+{
+    DIR *dir = opendir(repository->folder);
+    const struct dirent *at;
+
+    if (!dir)
+        return scree_fail(err,
+                          errno == ENOENT   ? ENOENT
+                          : errno == EACCES ? EACCES
+                                            : EIO,
+                          "%s: %s", repository->folder, strerror(errno));
+    while ((at = readdir(dir)))
+        if (scree_model_name_is_valid(at->d_name))
+            note_name(repository, at->d_name);
+    closedir(dir);
+    return 0;
+}
+
+/* "/a/mobilenet_v1.tflite" is the model mobilenet_v1. */
+static void name_of_file(const char *path, char *name)
+{
+    const char *slash = strrchr(path, '/');
+    size_t k = 0;
+
+    path = slash ? slash + 1 : path;
+    for (; *path && strcmp(path, ".tflite") != 0 && k < MAX_NAME; path++) {
+        bool good = isalnum((unsigned char)*path) || (k > 0 && strchr("_-", *path)) ||
+                    (k > 0 && path[0] == '.' && path[1] != '.');
+
+        name[k] = good ? *path : '_';
+        k++;
+    }
+    name[k] = 0;
+    if (!scree_model_name_is_valid(name))
+        (void)snprintf(name, MAX_NAME + 1, "model");
+}
+
+/* Loads the highest versions of the entry's name, from this entry back; `first` is the name's
+ * lowest one. Returns how many failed. */
+static int load_name(struct scree_repository *repository, struct entry *first,
+                     struct scree_error *err)
+{
+    struct entry *versions[64];
+    uint32_t n = 0, n_good = 0;
+    int n_failed = 0;
+
+    for (struct entry *e = first; e && strcmp(e->name, first->name) == 0; e = e->next) {
+        if (n == 64)
+            memmove(versions, versions + 1, (--n) * sizeof versions[0]);
+        versions[n++] = e;
+    }
+    while (n-- > 0) {
+        struct entry *entry = versions[n];
+        struct identity now;
+
+        if (n_good == repository->options.keep || !entry->found) {
+            set_served(repository, entry, NULL, entry->found ? "a newer version is loaded" : "");
+            continue;
+        }
+        if (identify(entry->path, &now) && !is_same(&now, &entry->identity) &&
+            load(repository, entry, n_failed == 0 ? err : NULL) < 0)
+            n_failed++;
+        n_good += entry->served != NULL;
+    }
+    return n_failed;
+}
+
+/* Loads and takes away, name by name, what the scan has found. */
+static int settle(struct scree_repository *repository, struct scree_error *err)
+{
+    int n_failed = 0;
+
+    for (struct entry *entry = repository->entries; entry;) {
+        struct entry *name = entry;
+
+        if (!entry->unloaded)
+            n_failed += load_name(repository, entry, n_failed == 0 ? err : NULL);
+        while (entry && strcmp(entry->name, name->name) == 0)
+            entry = entry->next;
+    }
+    for (struct entry *entry = repository->entries, *next; entry; entry = next) {
+        next = entry->next;
+        if (!entry->found)
+            remove_entry(repository, entry);
+    }
+    return n_failed;
+}
+
+static int scan(struct scree_repository *repository, struct scree_error *err)
+{
+    int rc = 0;
+
+    for (struct entry *entry = repository->entries; entry; entry = entry->next)
+        entry->found = false;
+    if (repository->model) {
+        char name[MAX_NAME + 1];
+
+        name_of_file(repository->model, name);
+        note(repository, name, ONE_VERSION, repository->model,
+             repository->labels ? repository->labels : NO_LABELS_OF);
+    }
+    if (repository->folder)
+        rc = note_folder(repository, err);
+    return rc < 0 ? rc : settle(repository, err);
+}
+
+int scree_repository_scan(struct scree_repository *repository, struct scree_error *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&repository->loading);
+    rc = scan(repository, err);
+    pthread_mutex_unlock(&repository->loading);
+    return rc;
+}
+
+/* ---- asking ---- */
+
+/* The lock is held. */
+static const struct entry *choose(const struct scree_repository *repository, const char *name,
+                                  const char *version)
+{
+    const struct entry *best = NULL;
+    char file_name[MAX_NAME + 1];
+
+    if (!name && repository->model) {
+        name_of_file(repository->model, file_name);
+        name = file_name;
+    }
+    for (const struct entry *e = repository->entries; e; e = e->next) {
+        if (!name)
+            name = e->name;
+        if (strcmp(e->name, name) != 0 || (version && strcmp(e->version, version) != 0))
+            continue;
+        if (!best || e->served || !best->served)
+            best = e;
+    }
+    return best;
+}
+
+int scree_repository_get(struct scree_repository *repository, const char *name, const char *version,
+                         struct scree_served **ret_served, struct scree_error *err)
+{
+    const struct entry *entry;
+    int rc = 0;
+
+    name = name && *name ? name : NULL;
+    version = version && *version ? version : NULL;
+    pthread_mutex_lock(&repository->lock);
+    entry = choose(repository, name, version);
+    if (!entry)
+        rc = scree_fail(err, ENOENT, name ? "there is no such model" : "there is no model");
+    else if (!entry->served)
+        rc = scree_fail(err, EAGAIN, "model %s %s is not loaded%s%s", entry->name, entry->version,
+                        *entry->reason ? ": " : "", entry->reason);
+    else
+        *ret_served = scree_served_ref(entry->served);
+    pthread_mutex_unlock(&repository->lock);
+    return rc;
+}
+
+/* The lowest version of a name, or NULL. */
+static struct entry *find_name(struct scree_repository *repository, const char *name)
+{
+    struct entry *entry = repository->entries;
+
+    while (entry && strcmp(entry->name, name) != 0)
+        entry = entry->next;
+    return entry;
+}
+
+static int load_again(struct scree_repository *repository, const char *name,
+                      struct scree_error *err)
+{
+    struct entry *first;
+    int rc = scan(repository, NULL);
+
+    if (rc < 0)
+        return scree_fail(err, EIO, "the folder of models cannot be read");
+    first = find_name(repository, name);
+    if (!first)
+        return scree_fail(err, ENOENT, "there is no such model");
+    for (struct entry *e = first; e && strcmp(e->name, name) == 0; e = e->next) {
+        e->unloaded = false;
+        e->identity = (struct identity){0};
+    }
+    return load_name(repository, first, err) > 0 ? -EBADMSG : 0;
+}
+
+int scree_repository_load(struct scree_repository *repository, const char *name,
+                          struct scree_error *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&repository->loading);
+    rc = load_again(repository, name, err);
+    pthread_mutex_unlock(&repository->loading);
+    return rc;
+}
+
+int scree_repository_unload(struct scree_repository *repository, const char *name,
+                            struct scree_error *err)
+{
+    struct entry *first;
+
+    pthread_mutex_lock(&repository->loading);
+    first = find_name(repository, name);
+    for (struct entry *e = first; e && strcmp(e->name, name) == 0; e = e->next) {
+        e->unloaded = true;
+        set_served(repository, e, NULL, "unloaded");
+    }
+    pthread_mutex_unlock(&repository->loading);
+    return first ? 0 : scree_fail(err, ENOENT, "there is no such model");
+}
+
+void scree_repository_visit(struct scree_repository *repository,
+                            void (*visit)(void *context,
+                                          const struct scree_repository_entry *entry),
+                            void *context)
+{
+    pthread_mutex_lock(&repository->lock);
+    for (const struct entry *e = repository->entries; e; e = e->next) {
+        const struct scree_repository_entry entry = {
+            e->name, e->version, e->served ? "READY" : "UNAVAILABLE", e->reason, e->served};
+
+        visit(context, &entry);
+    }
+    pthread_mutex_unlock(&repository->lock);
+}

@@ -1,0 +1,390 @@
+#include "serve/served.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SIDE_ENDING ".json"
+
+struct scree_instance {
+    struct scree_session *session;
+    struct scree_vision *vision; /* NULL without a task */
+};
+
+static uint64_t now_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The time since *since, which becomes now. */
+static uint64_t lap(uint64_t *since)
+{
+    uint64_t now = now_ns(CLOCK_MONOTONIC), passed = now - *since;
+
+    *since = now;
+    return passed;
+}
+
+/* ---- loading ---- */
+
+/* The side file of a model if it is there: PATH.json. */
+static char *find_side_file(const char *path)
+{
+    size_t n = strlen(path);
+    char *side = malloc(n + sizeof SIDE_ENDING);
+
+    if (!side)
+        return NULL;
+    memcpy(side, path, n);
+    memcpy(side + n, SIDE_ENDING, sizeof SIDE_ENDING);
+    if (access(side, R_OK) == 0)
+        return side;
+    free(side);
+    return NULL;
+}
+
+/* A model that is nothing we know still answers requests for tensors. */
+static int open_vision(struct scree_served *served, struct scree_instance *instance,
+                       const char *side, struct scree_error *err)
+{
+    const struct scree_vision_options options = {.side_file = side};
+    int rc = scree_vision_new(instance->session, &options, &instance->vision, err);
+
+    if (rc == -ENOTSUP)
+        return 0;
+    if (rc < 0)
+        return rc;
+    served->task = scree_vision_task(instance->vision);
+    served->head = scree_vision_head(instance->vision);
+    served->takes_pictures =
+        scree_vision_picture(instance->vision, &served->picture_input, &served->picture, NULL) >= 0;
+    return 0;
+}
+
+static int open_instance(struct scree_served *served, struct scree_instance *instance,
+                         const struct scree_served_options *options, const char *side,
+                         struct scree_error *err)
+{
+    const struct scree_session_options session = {.n_threads = options->n_threads};
+    int rc = scree_session_new(served->model, &session, &instance->session, err);
+
+    if (rc >= 0)
+        rc = open_vision(served, instance, side, err);
+    return rc >= 0 ? scree_session_run(instance->session, err) : rc;
+}
+
+static int open_labels(struct scree_served *served, const char *name, struct scree_error *err)
+{
+    struct scree_vision *vision = served->instances[0].vision;
+    int rc;
+
+    if (!name && vision) {
+        rc = scree_vision_labels(vision, served->model, &served->labels, err);
+        return rc == -ENOENT ? 0 : rc;
+    }
+    if (!name)
+        return 0;
+    rc = scree_labels_builtin(name, &served->labels, err);
+    if (rc == -ENOENT)
+        rc = scree_labels_open(name, &served->labels, err);
+    if (rc >= 0 && vision)
+        scree_vision_align(vision, served->labels);
+    return rc;
+}
+
+static int load(struct scree_served *served, const struct scree_served_options *options,
+                struct scree_error *err)
+{
+    char *side = find_side_file(options->path);
+    int rc = scree_model_open(options->path, &served->model, err);
+
+    for (uint32_t i = 0; rc >= 0 && i < served->n_instances; i++)
+        rc = open_instance(served, &served->instances[i], options, side, err);
+    if (rc >= 0)
+        rc = open_labels(served, options->labels, err);
+    free(side);
+    return rc;
+}
+
+int scree_served_new(const struct scree_served_options *options, struct scree_served **ret_served,
+                     struct scree_error *err)
+{
+    struct scree_served *served = calloc(1, sizeof *served);
+    uint64_t start = now_ns(CLOCK_MONOTONIC);
+    int rc;
+
+    if (!served)
+        return scree_fail_memory(err, sizeof *served);
+    atomic_init(&served->n_refs, 1);
+    scree_turns_init(&served->turns, options->n_instances, options->max_waiting);
+    served->n_instances = options->n_instances;
+    served->decoders = options->decoders;
+    served->head = "";
+    served->name = strdup(options->name);
+    served->version = strdup(options->version);
+    served->instances = calloc(options->n_instances, sizeof *served->instances);
+    if (served->name && served->version && served->instances)
+        rc = load(served, options, err);
+    else
+        rc = scree_fail(err, ENOMEM, "no memory for a model");
+    if (rc < 0) {
+        scree_served_unref(served);
+        return rc;
+    }
+    served->load_ns = lap(&start);
+    *ret_served = served;
+    return 0;
+}
+
+struct scree_served *scree_served_ref(struct scree_served *served)
+{
+    atomic_fetch_add(&served->n_refs, 1);
+    return served;
+}
+
+void scree_served_unref(struct scree_served *served)
+{
+    if (!served || atomic_fetch_sub(&served->n_refs, 1) > 1)
+        return;
+    for (uint32_t i = 0; served->instances && i < served->n_instances; i++) {
+        scree_vision_free(served->instances[i].vision);
+        scree_session_free(served->instances[i].session);
+    }
+    scree_turns_done(&served->turns);
+    scree_labels_free(served->labels);
+    scree_model_unref(served->model);
+    free(served->instances);
+    free(served->name);
+    free(served->version);
+    free(served);
+}
+
+/* ---- counting ---- */
+
+static void count(struct scree_served *served, int rc, const struct scree_times *times,
+                  uint64_t total_ns)
+{
+    struct scree_served_stats *stats = &served->stats;
+
+    if (rc < 0) {
+        stats->n_failed++;
+        stats->failed_ns += total_ns;
+        return;
+    }
+    stats->n_ok++;
+    stats->ok_ns += total_ns;
+    stats->queue_ns += times->queue_ns;
+    stats->decode_ns += times->decode_ns;
+    stats->preprocess_ns += times->preprocess_ns;
+    stats->compute_ns += times->compute_ns;
+    stats->postprocess_ns += times->postprocess_ns;
+    stats->last_ms = now_ns(CLOCK_REALTIME) / 1000000u;
+}
+
+/* ---- pictures ---- */
+
+/* A request on its way. */
+struct look {
+    struct scree_served *served;
+    const struct scree_ask *ask;
+    struct scree_answer *answer;
+    struct scree_fit fit;
+    uint64_t clock; /* when the stage began */
+};
+
+static int decode(struct look *look, struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+    struct scree_turns *decoders = look->served->decoders;
+    struct scree_answer *answer = look->answer;
+    uint32_t decoder;
+    int rc = scree_turns_take(decoders, ask->priority, ask->deadline_ns, &decoder, err);
+
+    if (rc < 0)
+        return rc;
+    answer->times.queue_ns += lap(&look->clock);
+    rc = scree_image_open_memory(ask->bytes, ask->n, ask->upright, &answer->image, err);
+    scree_turns_give(decoders, decoder);
+    answer->times.decode_ns = lap(&look->clock);
+    if (rc < 0)
+        return rc;
+    answer->w = scree_image_width(answer->image);
+    answer->h = scree_image_height(answer->image);
+    return 0;
+}
+
+/* n things of `size` for the answer; at least one byte, so that NULL means no memory. */
+static void *answer_memory(size_t n, size_t size, struct scree_error *err)
+{
+    void *memory = calloc(n ? n : 1, size);
+
+    if (!memory)
+        (void)scree_fail_memory(err, n * size);
+    return memory;
+}
+
+static int read_answer(struct look *look, const struct scree_instance *instance,
+                       struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+    const struct scree_detect_options options = {.threshold = ask->threshold, .iou = ask->iou};
+    struct scree_answer *answer = look->answer;
+    size_t max = ask->max;
+
+    switch (answer->task) {
+    case SCREE_TASK_CLASSIFY:
+        answer->classes = answer_memory(max, sizeof *answer->classes, err);
+        return !answer->classes ? -ENOMEM
+                                : scree_classify(instance->vision, instance->session, ask->max,
+                                                 answer->classes, err);
+    case SCREE_TASK_DETECT:
+        answer->detections = answer_memory(max, sizeof *answer->detections, err);
+        return !answer->detections ? -ENOMEM
+                                   : scree_detect(instance->vision, instance->session, &look->fit,
+                                                  &options, ask->max, answer->detections, err);
+    case SCREE_TASK_POSE:
+        max = max > 100 ? 100 : max;
+        answer->poses = answer_memory(max, sizeof *answer->poses, err);
+        return !answer->poses ? -ENOMEM
+                              : scree_pose(instance->vision, instance->session, &look->fit,
+                                           &options, (uint32_t)max, answer->poses, err);
+    default:
+        answer->mask = answer_memory((size_t)answer->w * (size_t)answer->h, 1, err);
+        return !answer->mask ? -ENOMEM
+                             : scree_segment(instance->vision, instance->session, &look->fit,
+                                             answer->w, answer->h, answer->mask, err);
+    }
+}
+
+/* With an instance at hand. */
+static int compute(struct look *look, const struct scree_instance *instance,
+                   struct scree_error *err)
+{
+    const struct scree_served *served = look->served;
+    struct scree_answer *answer = look->answer;
+    int rc = scree_session_set_image(instance->session, served->picture_input, answer->image,
+                                     &served->picture, &look->fit, err);
+
+    answer->times.preprocess_ns = lap(&look->clock);
+    if (rc < 0)
+        return rc;
+    if (!look->ask->keep_image) {
+        /* A picture is often larger than all that the model needs. */
+        scree_image_free(answer->image);
+        answer->image = NULL;
+    }
+    rc = scree_session_run(instance->session, err);
+    answer->times.compute_ns = lap(&look->clock);
+    if (rc < 0)
+        return rc;
+    rc = read_answer(look, instance, err);
+    answer->times.postprocess_ns = lap(&look->clock);
+    answer->n = rc < 0 ? 0 : (uint32_t)rc;
+    return rc;
+}
+
+/* Whether it makes sense to go on. */
+static int still_wanted(const struct scree_ask *ask, struct scree_error *err)
+{
+    if (now_ns(CLOCK_MONOTONIC) >= ask->deadline_ns)
+        return scree_fail(err, ETIMEDOUT, "the deadline passed before the model could run");
+    if (ask->is_gone && ask->is_gone(ask->context))
+        return scree_fail(err, EAGAIN, "the client has gone away");
+    return 0;
+}
+
+static int look_at(struct look *look, struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+    struct scree_served *served = look->served;
+    struct scree_answer *answer = look->answer;
+    int rc;
+
+    if (!served->takes_pictures)
+        return scree_fail(err, ENOTSUP, "model %s is not for pictures", served->name);
+    rc = decode(look, err);
+    if (rc >= 0)
+        rc = scree_turns_take(&served->turns, ask->priority, ask->deadline_ns, &answer->instance,
+                              err);
+    if (rc < 0)
+        return rc;
+    answer->times.queue_ns += lap(&look->clock);
+    rc = still_wanted(ask, err);
+    if (rc >= 0)
+        rc = compute(look, &served->instances[answer->instance], err);
+    scree_turns_give(&served->turns, answer->instance);
+    return rc;
+}
+
+int scree_served_look(struct scree_served *served, const struct scree_ask *ask,
+                      struct scree_answer *ret_answer, struct scree_error *err)
+{
+    uint64_t start = now_ns(CLOCK_MONOTONIC);
+    struct scree_answer answer = {.task = served->task};
+    struct look look = {.served = served, .ask = ask, .answer = &answer, .clock = start};
+    int rc = look_at(&look, err);
+
+    count(served, rc, &answer.times, lap(&start));
+    if (rc < 0) {
+        scree_answer_done(&answer);
+        return rc;
+    }
+    *ret_answer = answer;
+    return 0;
+}
+
+void scree_answer_done(struct scree_answer *answer)
+{
+    scree_image_free(answer->image);
+    free(answer->classes);
+    free(answer->detections);
+    free(answer->poses);
+    free(answer->mask);
+    *answer = (struct scree_answer){0};
+}
+
+/* ---- tensors ---- */
+
+static int run_tensors(struct scree_session *session, const struct scree_tensor_ask *ask,
+                       struct scree_times *times, struct scree_error *err)
+{
+    uint64_t clock = now_ns(CLOCK_MONOTONIC);
+    int rc;
+
+    if (clock >= ask->deadline_ns)
+        return scree_fail(err, ETIMEDOUT, "the deadline passed before the model could run");
+    if (ask->is_gone && ask->is_gone(ask->context))
+        return scree_fail(err, EAGAIN, "the client has gone away");
+    rc = ask->fill(ask->context, session, err);
+    times->preprocess_ns = lap(&clock);
+    if (rc >= 0)
+        rc = scree_session_run(session, err);
+    times->compute_ns = lap(&clock);
+    if (rc >= 0)
+        rc = ask->take(ask->context, session, err);
+    times->postprocess_ns = lap(&clock);
+    return rc;
+}
+
+int scree_served_run(struct scree_served *served, const struct scree_tensor_ask *ask,
+                     struct scree_times *ret_times, struct scree_error *err)
+{
+    uint64_t start = now_ns(CLOCK_MONOTONIC), clock = start;
+    struct scree_times times = {0};
+    uint32_t index;
+    int rc = scree_turns_take(&served->turns, ask->priority, ask->deadline_ns, &index, err);
+
+    times.queue_ns = lap(&clock);
+    if (rc >= 0) {
+        rc = run_tensors(served->instances[index].session, ask, &times, err);
+        scree_turns_give(&served->turns, index);
+    }
+    count(served, rc, &times, lap(&start));
+    if (rc >= 0)
+        *ret_times = times;
+    return rc;
+}

@@ -1,0 +1,128 @@
+/* serve/served.h - a model at work: loaded, with instances that answer requests in parallel.
+ *
+ * One version of one model, from the moment it is ready to its last request. It holds N instances,
+ * a session each (on an NPU: a core each), and a bounded line of requests for them.
+ *
+ *     rc = scree_served_look(served, &ask, &answer, err);
+ *     ... answer.detections[0 .. answer.n) ...
+ *     scree_answer_done(&answer);
+ *
+ * Nothing waits for ever: a request has a deadline, which is looked at before each stage, and a
+ * client that has gone away is not computed for.
+ *
+ * Memory: shared by references; the last one frees it. Threads: any number may ask at once. */
+#ifndef SCREE_SERVE_SERVED_H
+#define SCREE_SERVE_SERVED_H
+
+#include <stdatomic.h>
+
+#include "media/image.h"
+#include "serve/turns.h"
+
+/* How long the stages of an answer took. */
+struct scree_times {
+    uint64_t queue_ns, decode_ns, preprocess_ns, compute_ns, postprocess_ns;
+};
+
+struct scree_served_options {
+    const char *name, *version;   /* copied */
+    const char *path;             /* the .tflite */
+    const char *labels;           /* a file or a built-in list; NULL: those of the model */
+    uint32_t n_instances;         /* 1 to SCREE_TURNS_MAX_THINGS */
+    int n_threads;                /* of each instance; 0: as scree_session_options */
+    uint32_t max_waiting;         /* requests in line */
+    struct scree_turns *decoders; /* who may decode a picture; borrowed */
+};
+
+/* What was counted since it was loaded. */
+struct scree_served_stats {
+    atomic_uint_fast64_t n_ok, n_failed;
+    atomic_uint_fast64_t ok_ns, failed_ns; /* whole requests */
+    atomic_uint_fast64_t queue_ns, decode_ns, preprocess_ns, compute_ns, postprocess_ns;
+    atomic_uint_fast64_t last_ms; /* of the last inference, since 1970 */
+};
+
+struct scree_instance;
+
+struct scree_served {
+    atomic_uint n_refs;
+    char *name, *version;
+    struct scree_model *model;
+    struct scree_labels *labels; /* may be NULL */
+    enum scree_task task;        /* SCREE_TASK_ANY: only tensors */
+    const char *head;            /* for people; "" without a task */
+    bool takes_pictures;
+    uint32_t picture_input;
+    struct scree_picture_options picture;
+    struct scree_instance *instances;
+    uint32_t n_instances;
+    struct scree_turns turns;
+    struct scree_turns *decoders;
+    struct scree_served_stats stats;
+    uint64_t load_ns;
+};
+
+/* Loads a model, makes its instances and runs each once, so that the first request is as fast as
+ * the next. ret_served has one reference. Errors: those of scree_model_open(), scree_session_new(),
+ * scree_labels_open(). */
+int scree_served_new(const struct scree_served_options *options, struct scree_served **ret_served,
+                     struct scree_error *err);
+
+struct scree_served *scree_served_ref(struct scree_served *served);
+void scree_served_unref(struct scree_served *served);
+
+/* What a request wants of a picture. */
+struct scree_ask {
+    const uint8_t *bytes; /* a picture file, u8[n] */
+    size_t n;
+    bool upright;    /* turn as EXIF says */
+    bool keep_image; /* leave the decoded picture in the answer, to draw into */
+    enum scree_priority priority;
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+    uint32_t max;         /* classes, boxes, poses: at most so many, 1 to 1000 */
+    float threshold;      /* the least score of boxes and poses; 0: default; below 0: all */
+    float iou;            /* 0: default */
+    /* Is anybody still there? NULL: always. */
+    bool (*is_gone)(const void *context);
+    const void *context;
+};
+
+struct scree_answer {
+    enum scree_task task;
+    int32_t w, h; /* of the picture */
+    uint32_t n;
+    struct scree_class *classes; /* by task: one of these, [n] */
+    struct scree_detection *detections;
+    struct scree_pose *poses;
+    uint8_t *mask;             /* u8[h][w] */
+    struct scree_image *image; /* if it was to be kept */
+    uint32_t instance;
+    struct scree_times times;
+};
+
+/* Looks at a picture. Errors: EBADMSG, ENOTSUP, E2BIG (the picture), ENOTSUP (the model is not for
+ * pictures), EBUSY (the line is full), ETIMEDOUT (the deadline), EAGAIN (shutting down, or nobody
+ * is there any more), ENOMEM. */
+int scree_served_look(struct scree_served *served, const struct scree_ask *ask,
+                      struct scree_answer *ret_answer, struct scree_error *err);
+
+/* Frees what an answer holds. Accepts an all-zero one. */
+void scree_answer_done(struct scree_answer *answer);
+
+/* A request for tensors: `fill` writes the inputs of a session, `take` reads its outputs; both run
+ * while the instance is held. A negative return ends the request. */
+struct scree_tensor_ask {
+    enum scree_priority priority;
+    uint64_t deadline_ns;
+    int (*fill)(void *context, struct scree_session *session, struct scree_error *err);
+    int (*take)(void *context, const struct scree_session *session, struct scree_error *err);
+    bool (*is_gone)(const void *context);
+    void *context;
+};
+
+/* Runs the model on tensors. Errors: those of fill and take, and of scree_served_look() but for
+ * pictures. */
+int scree_served_run(struct scree_served *served, const struct scree_tensor_ask *ask,
+                     struct scree_times *ret_times, struct scree_error *err);
+
+#endif

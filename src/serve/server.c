@@ -1,0 +1,194 @@
+#include "serve/server.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DRAIN_MS         10000
+#define MAX_DECODERS     64
+#define MAX_WAIT_DECODER 256
+#define NS_A_MS          UINT64_C(1000000)
+
+const struct scree_server_options scree_server_default_options = {
+    .port = 8080,
+    .n_instances = 1,
+    .keep = 1,
+    .queue = 32,
+    .deadline_ms = 5000,
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_A_MS;
+}
+
+/* ---- what was answered ---- */
+
+/* The API of a path, from a fixed list. */
+static const char *api_of(const char *path)
+{
+    if (strncmp(path, "/v1/vision", 10) == 0 || strncmp(path, "/v1/status", 10) == 0)
+        return "deepstack";
+    if (strcmp(path, "/infer") == 0 || strcmp(path, "/detect") == 0)
+        return "plain";
+    return "other";
+}
+
+static void on_answered(void *context, const struct scree_request *request, int status)
+{
+    struct scree_server *server = context;
+    struct timespec now;
+    double seconds;
+    char labels[64];
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    seconds = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 -
+              (double)scree_request_start_ns(request) * 1e-9;
+    (void)snprintf(labels, sizeof labels, "api=\"%s\",code=\"%d\"",
+                   api_of(scree_request_path(request)), status);
+    scree_metrics_add(server->metrics, SCREE_METRIC_REQUESTS, labels, 1);
+    (void)snprintf(labels, sizeof labels, "api=\"%s\"", api_of(scree_request_path(request)));
+    scree_metrics_observe(server->metrics, SCREE_METRIC_REQUEST_SECONDS, labels, seconds);
+}
+
+/* ---- start ---- */
+
+static int open_signals(struct scree_server *server, struct scree_error *err)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    server->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return server->signals < 0 ? scree_fail(err, EIO, "signals: %s", strerror(errno)) : 0;
+}
+
+static int open_models(struct scree_server *server, struct scree_error *err)
+{
+    const struct scree_server_options *options = &server->options;
+    const struct scree_repository_options repository = {
+        .folder = options->models,
+        .model = options->model,
+        .labels = options->labels,
+        .keep = (uint32_t)options->keep,
+        .n_instances = (uint32_t)options->n_instances,
+        .max_waiting = (uint32_t)options->queue,
+        .n_threads = options->n_threads,
+        .decoders = &server->decoders,
+        .metrics = server->metrics,
+    };
+    struct scree_error why;
+    int rc = scree_repository_new(&repository, &server->repository, err);
+
+    if (rc < 0)
+        return rc;
+    rc = scree_repository_scan(server->repository, &why);
+    if (rc < 0)
+        return scree_fail(err, -rc, "%s", why.text);
+    if (rc > 0)
+        fprintf(stderr, "scree serve: %s\n", why.text);
+    return 0;
+}
+
+static uint32_t count_decoders(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n > MAX_DECODERS ? MAX_DECODERS : (uint32_t)n;
+}
+
+int scree_server_new(const struct scree_server_options *options, struct scree_server **ret_server,
+                     struct scree_error *err)
+{
+    struct scree_server *server = calloc(1, sizeof *server);
+    int rc;
+
+    if (!server)
+        return scree_fail_memory(err, sizeof *server);
+    server->options = *options;
+    server->signals = server->watch = -1;
+    server->start_s = (uint64_t)time(NULL);
+    scree_turns_init(&server->decoders, count_decoders(), MAX_WAIT_DECODER);
+    rc = open_signals(server, err);
+    if (rc >= 0)
+        rc = scree_metrics_new(&server->metrics, err);
+    if (rc >= 0)
+        rc = open_models(server, err);
+    if (rc >= 0)
+        rc = scree_http_new(options->address, (uint16_t)options->port, &options->limits,
+                            scree_routes, on_answered, server, &server->http, err);
+    if (rc < 0) {
+        scree_server_free(server);
+        return rc;
+    }
+    *ret_server = server;
+    return 0;
+}
+
+/* ---- running ---- */
+
+static void read_signals(struct scree_server *server)
+{
+    struct signalfd_siginfo info;
+
+    while (read(server->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        struct scree_error err;
+
+        if (info.ssi_signo != SIGHUP)
+            server->stopping = true;
+        else if (scree_repository_scan(server->repository, &err) != 0)
+            fprintf(stderr, "scree serve: %s\n", err.text);
+    }
+}
+
+static int wait_for_events(struct scree_server *server, struct scree_error *err)
+{
+    struct pollfd fds[] = {{.fd = scree_http_fd(server->http), .events = POLLIN},
+                           {.fd = server->signals, .events = POLLIN}};
+
+    if (poll(fds, 2, scree_http_wait_ms(server->http)) < 0 && errno != EINTR)
+        return scree_fail(err, EIO, "poll: %s", strerror(errno));
+    if (fds[1].revents)
+        read_signals(server);
+    scree_http_run(server->http);
+    return 0;
+}
+
+int scree_server_run(struct scree_server *server, struct scree_error *err)
+{
+    uint64_t end;
+    int rc = 0;
+
+    while (rc >= 0 && !server->stopping)
+        rc = wait_for_events(server, err);
+    scree_http_drain(server->http);
+    for (end = now_ms() + DRAIN_MS; rc >= 0 && !scree_http_is_idle(server->http) && now_ms() < end;)
+        rc = wait_for_events(server, err);
+    return rc;
+}
+
+void scree_server_free(struct scree_server *server)
+{
+    if (!server)
+        return;
+    scree_turns_close(&server->decoders);
+    scree_http_free(server->http);
+    scree_repository_free(server->repository);
+    scree_metrics_free(server->metrics);
+    scree_turns_done(&server->decoders);
+    if (server->signals >= 0)
+        (void)close(server->signals);
+    free(server);
+}

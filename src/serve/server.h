@@ -1,0 +1,109 @@
+/* serve/server.h - the inference server: what it is told, and what its files share.
+ *
+ *     rc = scree_server_new(&options, &server, err);
+ *     rc = scree_server_run(server, err);      until SIGTERM or SIGINT, or scree_server_stop()
+ *     scree_server_free(server);
+ *
+ * Requests come by http.h, are answered by the api_*.c files, which ask the repository for a model
+ * and the model for an answer.
+ *
+ * Memory: the server owns all of it. Threads: new, run and free belong to one thread. */
+#ifndef SCREE_SERVE_SERVER_H
+#define SCREE_SERVE_SERVER_H
+
+#include <jansson.h>
+
+#include "serve/http.h"
+#include "serve/metrics.h"
+#include "serve/repository.h"
+
+struct scree_server_options {
+    const char *address; /* NULL: all */
+    int port;            /* 0: any free one */
+    const char *models;  /* the folder of the repository; NULL: none */
+    const char *model;   /* one file; NULL: none */
+    const char *labels;
+    int n_instances, n_threads, keep;
+    int queue;       /* requests in line for a model */
+    int deadline_ms; /* of a request that does not say */
+    struct scree_http_limits limits;
+};
+
+extern const struct scree_server_options scree_server_default_options;
+
+struct scree_server {
+    struct scree_server_options options;
+    struct scree_http *http;
+    struct scree_metrics *metrics;
+    struct scree_repository *repository;
+    struct scree_turns decoders;
+    int signals, watch; /* descriptors: SIGTERM ...; changes in the folder */
+    bool stopping;
+    uint64_t start_s; /* since 1970 */
+};
+
+/* Loads the models and starts listening. A model that does not load is told to stderr; the server
+ * starts nevertheless, and says so when asked for its health. Errors: those of scree_http_new() and
+ * scree_repository_scan(). */
+int scree_server_new(const struct scree_server_options *options, struct scree_server **ret_server,
+                     struct scree_error *err);
+
+/* Serves until SIGTERM or SIGINT; then answers what was asked, for 10 s at most. */
+int scree_server_run(struct scree_server *server, struct scree_error *err);
+
+/* Accepts NULL. */
+void scree_server_free(struct scree_server *server);
+
+/* ---- what the api files share ---- */
+
+/* All routes; ends with a row of NULL. */
+extern const struct scree_route scree_routes[];
+
+/* The handlers that routes.c names. */
+scree_handler_fn scree_api_root, scree_api_health, scree_api_live, scree_api_ready,
+    scree_api_metrics, scree_api_infer, scree_api_detect, scree_api_detectors,
+    scree_api_deepstack_detect, scree_api_deepstack_custom, scree_api_deepstack_list,
+    scree_api_deepstack_scene, scree_api_deepstack_update;
+
+/* Refuses at header time what has no chance: no model at all, a line that is full. */
+scree_handler_fn scree_api_admit;
+
+/* Answers with JSON, whose reference is taken over; NULL: no memory. */
+void scree_api_json(struct scree_request *request, int status, json_t *json);
+
+/* The status of HTTP for a negative errno, and the reason for the metric; NULL: none counts. */
+int scree_api_status(int rc, const char **ret_reason);
+
+/* Answers {"error": text} with the status of rc; adds Retry-After where trying again makes sense.
+ */
+void scree_api_fail(struct scree_server *server, struct scree_request *request, int rc,
+                    const struct scree_error *err);
+
+/* The picture of a request: the file part `part` of a form, or else its first file, or the raw
+ * body. Errors: EBADMSG (a form that is none), ENOENT (no picture). */
+int scree_api_picture(const struct scree_request *request, const char *part,
+                      const uint8_t **ret_bytes, size_t *ret_n, struct scree_error *err);
+
+/* A text field of a form into text[n]; false if the request has none such. */
+bool scree_api_field(const struct scree_request *request, const char *name, char *text, size_t n);
+
+/* What a request says of its deadline, priority, count and threshold: ?timeout_ms=, ?priority=,
+ * ?top=, ?threshold=. Errors: EINVAL (a value out of range), with the parameter's name. */
+int scree_api_ask(const struct scree_server *server, const struct scree_request *request,
+                  struct scree_ask *ret_ask, struct scree_error *err);
+
+/* Looks at a picture with a model (NULL: the default), counts, and adds the headers that tell
+ * device and times. ret_served is to be given back, on success only. Errors: those of
+ * scree_repository_get() and scree_served_look(). */
+int scree_api_look(struct scree_server *server, struct scree_request *request, const char *model,
+                   const struct scree_ask *ask, struct scree_served **ret_served,
+                   struct scree_answer *ret_answer, struct scree_error *err);
+
+/* The name of a class in text[n]; "class 7" without one. */
+const char *scree_api_label(const struct scree_served *served, int32_t class_id, char *text,
+                            size_t n);
+
+/* The whole time of an answer in ms: decode to postprocess. */
+double scree_api_ms(const struct scree_times *times);
+
+#endif

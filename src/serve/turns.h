@@ -1,0 +1,62 @@
+/* serve/turns.h - who may use one of a few equal things next: the instances of a model, the places
+ * where pictures are decoded.
+ *
+ *     rc = scree_turns_take(turns, SCREE_PRIORITY_NORMAL, deadline_ns, &index, err);
+ *     if (rc == 0) {
+ *         ... use thing `index` ...
+ *         scree_turns_give(turns, index);
+ *     }
+ *
+ * Who waits is served by class of priority, then in order of arrival. The line is bounded: who
+ * would make it longer is told so at once, since a line that only grows serves nobody.
+ *
+ * Memory: the owner's; waiters live on their threads' stacks. Threads: any. */
+#ifndef SCREE_SERVE_TURNS_H
+#define SCREE_SERVE_TURNS_H
+
+#include <pthread.h>
+
+#include "base/error.h"
+
+#define SCREE_TURNS_MAX_THINGS 64
+
+enum scree_priority {
+    SCREE_PRIORITY_HIGH,   /* people who wait for an answer */
+    SCREE_PRIORITY_NORMAL, /* cameras */
+    SCREE_PRIORITY_LOW,    /* batches */
+    SCREE_N_PRIORITIES,
+};
+
+struct scree_turn_waiter;
+
+struct scree_turns {
+    pthread_mutex_t lock;
+    uint32_t n_things, max_waiting;
+    uint64_t free;                                       /* bit i: thing i is free */
+    struct scree_turn_waiter *first[SCREE_N_PRIORITIES]; /* of each class */
+    struct scree_turn_waiter *last[SCREE_N_PRIORITIES];
+    uint32_t n_waiting;
+    bool closed;
+};
+
+/* n_things in [1, SCREE_TURNS_MAX_THINGS]; at most max_waiting wait at once. */
+void scree_turns_init(struct scree_turns *turns, uint32_t n_things, uint32_t max_waiting);
+
+/* Nobody uses or waits any more. */
+void scree_turns_done(struct scree_turns *turns);
+
+/* Waits for a thing until deadline_ns of CLOCK_MONOTONIC. Errors: EBUSY (the line is full),
+ * ETIMEDOUT (the deadline), EAGAIN (closed). */
+int scree_turns_take(struct scree_turns *turns, enum scree_priority priority, uint64_t deadline_ns,
+                     uint32_t *ret_index, struct scree_error *err);
+
+/* Gives a thing back; the next in line has it. */
+void scree_turns_give(struct scree_turns *turns, uint32_t index);
+
+/* Sends all who wait away, and those who come. */
+void scree_turns_close(struct scree_turns *turns);
+
+/* How many wait and how many things are in use, at this moment. */
+void scree_turns_count(struct scree_turns *turns, uint32_t *ret_waiting, uint32_t *ret_busy);
+
+#endif

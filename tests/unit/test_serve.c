@@ -1,0 +1,365 @@
+/* The parts of the server that need no socket: who is next, what was counted, what a form holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "net/base64.h"
+#include "net/multipart.h"
+#include "serve/metrics.h"
+#include "serve/repository.h"
+#include "serve/turns.h"
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+#define FAR_AWAY (now_ns() + UINT64_C(60000000000))
+
+/* ---- turns ---- */
+
+static void test_turns_hand_out_each_thing_once(void **state)
+{
+    struct scree_turns turns;
+    struct scree_error err;
+    uint32_t a, b, c;
+
+    (void)state;
+    scree_turns_init(&turns, 2, 0);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &a, &err), 0);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &b, &err), 0);
+    assert_true(a + b == 1);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &c, &err), -EBUSY);
+    assert_string_equal(err.text, "0 requests wait already");
+    scree_turns_give(&turns, b);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_LOW, FAR_AWAY, &c, &err), 0);
+    assert_int_equal(c, b);
+    scree_turns_give(&turns, a);
+    scree_turns_give(&turns, c);
+    scree_turns_done(&turns);
+}
+
+static void test_turns_keep_deadlines(void **state)
+{
+    struct scree_turns turns;
+    struct scree_error err;
+    uint32_t a, b, waiting, busy;
+
+    (void)state;
+    scree_turns_init(&turns, 1, 4);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &a, &err), 0);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, now_ns() + 20000000, &b, &err),
+                     -ETIMEDOUT);
+    scree_turns_count(&turns, &waiting, &busy);
+    assert_true(waiting == 0 && busy == 1);
+    scree_turns_give(&turns, a);
+    scree_turns_done(&turns);
+}
+
+struct waiter {
+    struct scree_turns *turns;
+    enum scree_priority priority;
+    int rc;
+    int *n_served; /* under the turn */
+    int place;
+};
+
+static void *wait_in_line(void *arg)
+{
+    struct waiter *waiter = arg;
+    uint32_t index;
+
+    waiter->rc = scree_turns_take(waiter->turns, waiter->priority, FAR_AWAY, &index, NULL);
+    if (waiter->rc == 0) {
+        waiter->place = (*waiter->n_served)++;
+        scree_turns_give(waiter->turns, index);
+    }
+    return NULL;
+}
+
+/* Starts a thread and waits until it stands in the line. */
+static pthread_t join(struct waiter *waiter, uint32_t n_before)
+{
+    uint32_t waiting = n_before, busy;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, wait_in_line, waiter), 0);
+    while (waiting == n_before)
+        scree_turns_count(waiter->turns, &waiting, &busy);
+    return thread;
+}
+
+static void test_turns_by_priority_then_arrival(void **state)
+{
+    static const enum scree_priority priorities[] = {SCREE_PRIORITY_LOW, SCREE_PRIORITY_NORMAL,
+                                                     SCREE_PRIORITY_HIGH, SCREE_PRIORITY_NORMAL};
+    static const int places[] = {3, 1, 0, 2};
+    struct waiter waiters[4];
+    pthread_t threads[4];
+    struct scree_turns turns;
+    int n_served = 0;
+    uint32_t a;
+
+    (void)state;
+    scree_turns_init(&turns, 1, 8);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &a, NULL), 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        waiters[i] = (struct waiter){&turns, priorities[i], 0, &n_served, -1};
+        threads[i] = join(&waiters[i], i);
+    }
+    scree_turns_give(&turns, a);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(waiters[i].rc, 0);
+        assert_int_equal(waiters[i].place, places[i]);
+    }
+    scree_turns_done(&turns);
+}
+
+static void test_turns_close(void **state)
+{
+    struct waiter waiter;
+    struct scree_turns turns;
+    pthread_t thread;
+    int n_served = 0;
+    uint32_t a, b;
+
+    (void)state;
+    scree_turns_init(&turns, 1, 8);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &a, NULL), 0);
+    waiter = (struct waiter){&turns, SCREE_PRIORITY_HIGH, 0, &n_served, -1};
+    thread = join(&waiter, 0);
+    scree_turns_close(&turns);
+    pthread_join(thread, NULL);
+    assert_int_equal(waiter.rc, -EAGAIN);
+    scree_turns_give(&turns, a);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &b, NULL), -EAGAIN);
+    scree_turns_done(&turns);
+}
+
+/* ---- metrics ---- */
+
+static void test_metrics_text(void **state)
+{
+    static const char want[] =
+        "# HELP npu_inference_total Total number of inferences\n"
+        "# TYPE npu_inference_total counter\n"
+        "npu_inference_total 3\n"
+        "# HELP npu_inference_time_seconds_avg Average inference time in seconds\n"
+        "# TYPE npu_inference_time_seconds_avg gauge\n"
+        "npu_inference_time_seconds_avg 0.012500\n"
+        "# HELP npu_request_rejected_total Requests refused, by reason\n"
+        "# TYPE npu_request_rejected_total counter\n"
+        "npu_request_rejected_total{reason=\"deadline\"} 1\n"
+        "npu_request_rejected_total{reason=\"queue_full\"} 2\n";
+    struct scree_buffer text = {.limit = 1 << 20};
+    struct scree_metrics *metrics;
+
+    (void)state;
+    assert_int_equal(scree_metrics_new(&metrics, NULL), 0);
+    scree_metrics_add(metrics, SCREE_METRIC_INFERENCES, "", 3);
+    scree_metrics_set(metrics, SCREE_METRIC_INFERENCE_AVERAGE, "", 0.0125);
+    scree_metrics_add(metrics, SCREE_METRIC_REJECTED, "reason=\"deadline\"", 1);
+    scree_metrics_add(metrics, SCREE_METRIC_REJECTED, "reason=\"queue_full\"", 2);
+    scree_metrics_set(metrics, SCREE_METRIC_QUEUE_DEPTH, "model=\"m\"", 2);
+    scree_metrics_clear(metrics, SCREE_METRIC_QUEUE_DEPTH);
+    scree_metrics_write(metrics, &text);
+    assert_int_equal(text.n, sizeof want - 1);
+    assert_memory_equal(text.bytes, want, text.n);
+    scree_buffer_done(&text);
+    scree_metrics_free(metrics);
+}
+
+static void test_metrics_histogram(void **state)
+{
+    struct scree_buffer text = {.limit = 1 << 20};
+    struct scree_metrics *metrics;
+
+    (void)state;
+    assert_int_equal(scree_metrics_new(&metrics, NULL), 0);
+    scree_metrics_observe(metrics, SCREE_METRIC_QUEUE_SECONDS, "model=\"m\"", 0.001);
+    scree_metrics_observe(metrics, SCREE_METRIC_QUEUE_SECONDS, "model=\"m\"", 0.0011);
+    scree_metrics_observe(metrics, SCREE_METRIC_QUEUE_SECONDS, "model=\"m\"", 100);
+    scree_metrics_write(metrics, &text);
+    scree_buffer_add(&text, "", 1);
+    assert_non_null(strstr((char *)text.bytes, "_bucket{model=\"m\",le=\"0.001\"} 1\n"));
+    assert_non_null(strstr((char *)text.bytes, "_bucket{model=\"m\",le=\"0.002\"} 2\n"));
+    assert_non_null(strstr((char *)text.bytes, "_bucket{model=\"m\",le=\"2.5\"} 2\n"));
+    assert_non_null(strstr((char *)text.bytes, "_bucket{model=\"m\",le=\"+Inf\"} 3\n"));
+    assert_non_null(strstr((char *)text.bytes, "_count{model=\"m\"} 3\n"));
+    assert_non_null(strstr((char *)text.bytes, "_sum{model=\"m\"} 100.002100\n"));
+    scree_buffer_done(&text);
+    scree_metrics_free(metrics);
+}
+
+static void test_metrics_have_a_limit(void **state)
+{
+    struct scree_buffer text = {.limit = 1 << 20};
+    struct scree_metrics *metrics;
+    char labels[32];
+
+    (void)state;
+    assert_int_equal(scree_metrics_new(&metrics, NULL), 0);
+    for (int i = 0; i < SCREE_METRICS_MAX_SERIES + 10; i++) {
+        (void)snprintf(labels, sizeof labels, "reason=\"%d\"", i);
+        scree_metrics_add(metrics, SCREE_METRIC_REJECTED, labels, 1);
+    }
+    assert_true(scree_metrics_get(metrics, SCREE_METRIC_REJECTED, "reason=\"4095\"") == 1);
+    assert_true(scree_metrics_get(metrics, SCREE_METRIC_REJECTED, "reason=\"4096\"") == 0);
+    scree_buffer_done(&text);
+    scree_metrics_free(metrics);
+}
+
+/* ---- forms ---- */
+
+/* Reads a form of boundary "b"; returns the last rc, and the parts as "name=data;". */
+static int read_form(const char *body, size_t n, char *parts)
+{
+    struct scree_multipart form;
+    struct scree_part part;
+    int rc = scree_multipart_init(&form, "multipart/form-data; boundary=b", (const uint8_t *)body,
+                                  n, NULL);
+
+    *parts = 0;
+    while (rc >= 0 && (rc = scree_multipart_next(&form, &part, NULL)) > 0)
+        parts += sprintf(parts, "%.*s%s=%.*s;", (int)part.name.n, (const char *)part.name.bytes,
+                         part.has_filename ? "!" : "", (int)part.data.n,
+                         (const char *)part.data.bytes);
+    return rc;
+}
+
+#define FIELD(name, data) "\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" data
+
+static void test_forms(void **state)
+{
+    static const struct {
+        const char *body, *parts;
+        int rc;
+    } cases[] = {
+        {"--b" FIELD("a", "1") "\r\n--b" FIELD("c", "") "\r\n--b--\r\n", "a=1;c=;", 0},
+        {"--b\r\ncontent-disposition:form-data;name=x;filename=\"a;b\\\".jpg\"\r\n"
+         "Content-Type: image/jpeg\r\n\r\n\r\n--\r\n--c\r\n--b--",
+         "x!=\r\n--\r\n--c;", 0},
+        {"preamble\r\n--b" FIELD("a", "1") "\r\n--b--", "a=1;", 0},
+        {"--b--\r\n", "", 0},
+        {"", "", -EBADMSG},
+        {"--c" FIELD("a", "1") "\r\n--c--", "", -EBADMSG},
+        {"--b" FIELD("a", "1"), "", -EBADMSG},
+        {"--b" FIELD("a", "1") "\r\n--", "", -EBADMSG},
+        {"--b" FIELD("a", "1") "\r\n--b", "a=1;", -EBADMSG},
+        {"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n", "", -EBADMSG},
+        {"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--", "", -EBADMSG},
+    };
+    char parts[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t n = strlen(cases[i].body);
+        char *body = malloc(n ? n : 1);
+        int rc;
+
+        memcpy(body, cases[i].body, n);
+        rc = read_form(body, n, parts);
+        if (rc != cases[i].rc || strcmp(parts, cases[i].parts) != 0)
+            fail_msg("case %zu: %d, '%s'", i, rc, parts);
+        /* No prefix is read past its end, which a sanitizer would tell. */
+        for (size_t k = 0; k < n; k++) {
+            char *prefix = malloc(k ? k : 1);
+
+            memcpy(prefix, body, k);
+            (void)read_form(prefix, k, parts);
+            free(prefix);
+        }
+        free(body);
+    }
+}
+
+static void test_forms_without_boundary(void **state)
+{
+    static const char *const types[] = {"multipart/form-data", "multipart/form-data; boundary=",
+                                        "multipart/form-data; boundary=\"\""};
+    struct scree_multipart form;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(scree_multipart_init(&form, types[i], NULL, 0, NULL), -EBADMSG);
+    assert_true(scree_multipart_is("Multipart/Form-Data; boundary=x"));
+    assert_false(scree_multipart_is(NULL) || scree_multipart_is("image/jpeg"));
+}
+
+static void test_base64(void **state)
+{
+    static const struct {
+        const char *text, *bytes;
+        ssize_t n;
+    } cases[] = {
+        {"", "", 0},
+        {"Zg==", "f", 1},
+        {"Zm8=", "fo", 2},
+        {"Zm9v", "foo", 3},
+        {"Zm9vYg", "foob", 4},
+        {"Zm9v\nYmFy\r\n", "foobar", 6},
+        {"//+/", "\xff\xff\xbf", 3},
+        {"Z", "", -1},
+        {"Zg=", "", -1},
+        {"Zg==Zg==", "", -1},
+        {"Zm9*", "", -1},
+        {"====", "", -1},
+    };
+    uint8_t bytes[16];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ssize_t n = scree_base64_decode(cases[i].text, strlen(cases[i].text), bytes);
+
+        if (n != cases[i].n || (n > 0 && memcmp(bytes, cases[i].bytes, (size_t)n) != 0))
+            fail_msg("case %zu: %zd", i, n);
+    }
+}
+
+/* ---- names ---- */
+
+static void test_model_names(void **state)
+{
+    char longest[66];
+
+    (void)state;
+    memset(longest, 'a', sizeof longest);
+    longest[64] = 0;
+    assert_true(scree_model_name_is_valid("mobilenet_v1-1.0") &&
+                scree_model_name_is_valid(longest));
+    longest[64] = 'a';
+    longest[65] = 0;
+    assert_false(scree_model_name_is_valid("") || scree_model_name_is_valid(longest) ||
+                 scree_model_name_is_valid(".a") || scree_model_name_is_valid("a..b") ||
+                 scree_model_name_is_valid("a/b") || scree_model_name_is_valid("a\"b"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_turns_hand_out_each_thing_once),
+        cmocka_unit_test(test_turns_keep_deadlines),
+        cmocka_unit_test(test_turns_by_priority_then_arrival),
+        cmocka_unit_test(test_turns_close),
+        cmocka_unit_test(test_metrics_text),
+        cmocka_unit_test(test_metrics_histogram),
+        cmocka_unit_test(test_metrics_have_a_limit),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_forms_without_boundary),
+        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_model_names),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
