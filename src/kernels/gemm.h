@@ -82,7 +82,8 @@ struct scree_gemm_block {
  *
  *     out[r][c] = f_c(bias'[c] + sum over k of a[r][k] w'[c][k] - weights_zp sum over k of a[r][k])
  *
- * f_c as in kernels/requantize.h, or as it is for a layer of sums. Sums modulo 2^32; the result is within the channel's bound. */
+ * f_c as in kernels/requantize.h, or as it is for a layer of sums. Sums modulo 2^32; the result is
+ * within the channel's bound. */
 struct scree_gemm_kernel {
     const char *name;
     int32_t mr;       /* rows of a block, at most SCREE_GEMM_MAX_ROWS */
@@ -115,6 +116,7 @@ struct scree_gemm_part {
     int32_t in_channel;
     int32_t segments_w; /* segments of a row of taps: 1 or taps_w */
     bool gathered;      /* the whole row is one segment, in scratch */
+    bool plain;         /* rows are the pixels of the input, in order */
     int32_t n_segments, segment_bytes;
     size_t depth, panel_bytes;
     uint8_t *panels;

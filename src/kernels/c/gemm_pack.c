@@ -132,6 +132,14 @@ static void set_segments(struct scree_gemm_part *part, const struct scree_gemm *
     part->depth = round_up(n_taps * channels, kr);
 }
 
+/* True if row m is pixel m of the input and becomes pixel m of the output. */
+static bool is_plain(const struct scree_gemm_part *part, const struct scree_conv_shape *s)
+{
+    return !s->transposed && s->n_groups == 1 && part->taps_h == 1 && part->taps_w == 1 &&
+           part->in_y == 0 && part->in_x == 0 && part->stride_h == 1 && part->stride_w == 1 &&
+           s->in_h == s->out_h && s->in_w == s->out_w;
+}
+
 /* How many rows and channels a tile has: enough tiles for some threads, but none too short, and
  * rows are shared out rather than channels, since each tile prepares its rows. */
 static void set_tiles(struct scree_gemm_part *part, struct scree_gemm *gemm)
@@ -524,6 +532,7 @@ static void finish_parts(struct scree_gemm *gemm)
 
         part->n_rows = (size_t)gemm->shape.n * (size_t)part->out_h * (size_t)part->out_w;
         set_segments(part, gemm);
+        part->plain = is_plain(part, &gemm->shape);
         set_tiles(part, gemm);
         segments = (size_t)part->n_segments;
         bytes = round_up(mr * (1 + segments) * sizeof(void *), 64) +

@@ -10,11 +10,12 @@ struct work {
     const uint8_t *in;
     const uint8_t *outside; /* as gemm->outside */
     uint8_t *out;
-    size_t out_bytes; /* of an output */
-    const uint8_t **a; /* [n_segments][mr] */
-    uint8_t **to;      /* [mr] */
-    uint8_t *gathered; /* [mr][depth] */
-    size_t padded;     /* a segment rounded up to kr */
+    size_t out_bytes;   /* of an output */
+    const uint8_t **a;  /* [n_segments][mr] */
+    uint8_t **to;       /* [mr] */
+    uint8_t *gathered;  /* [mr][depth] */
+    size_t padded;      /* a segment rounded up to kr */
+    ptrdiff_t tap_rows; /* from a row of taps to the next in the input, in bytes */
 };
 
 /* A row: a pixel of the output, and where its first tap lies in the input. */
@@ -73,22 +74,19 @@ static uint8_t *find_output(const struct work *work, const struct row *row, size
     size_t x = (size_t)part->out_x + (size_t)row->ox * (size_t)part->out_step_w;
     size_t pixel = ((size_t)row->n * (size_t)s->out_h + y) * (size_t)s->out_w + x;
 
-    return work->out +
-           (pixel * (size_t)s->out_c + (size_t)part->out_channel + c) * work->out_bytes;
+    return work->out + (pixel * (size_t)s->out_c + (size_t)part->out_channel + c) * work->out_bytes;
 }
 
 /* ---- segments ----------------------------------------------------------------------------------
  */
 
-/* The input of the part under pixel (y, x), which may be outside of a row but not of the columns;
- * to be read from there only where it is inside. */
-static const uint8_t *find_input(const struct work *work, const struct row *row, int64_t y,
-                                 int64_t x)
+/* Where the part's input under pixel (y, x) of a row lies, in bytes from `in`; x may be outside. */
+static ptrdiff_t find_input(const struct work *work, const struct row *row, int64_t y, int64_t x)
 {
     const struct scree_conv_shape *s = &work->gemm->shape;
     int64_t pixel = ((int64_t)row->n * s->in_h + y) * s->in_w + x;
 
-    return work->in + pixel * s->in_c + work->part->in_channel;
+    return (ptrdiff_t)(pixel * s->in_c + work->part->in_channel);
 }
 
 /* Copies `taps` pixels from (y, x) on to `to`, zero points where they are outside. */
@@ -104,48 +102,41 @@ static void gather(const struct work *work, const struct row *row, int64_t y, in
         return;
     }
     memset(to, work->outside[0], (size_t)begin * channels);
-    memcpy(to + (size_t)begin * channels, find_input(work, row, y, x + begin),
+    memcpy(to + (size_t)begin * channels, work->in + find_input(work, row, y, x + begin),
            (size_t)(end - begin) * channels);
     memset(to + (size_t)end * channels, work->outside[0], (size_t)(taps - end) * channels);
 }
 
-/* Segment s of a row, of `taps` pixels from (y, x) on: where it lies in the input, or a copy. */
-static const uint8_t *find_segment(const struct work *work, const struct row *row, int64_t y,
-                                   int64_t x, int64_t taps, uint8_t *copy)
-{
-    const struct scree_conv_shape *s = &work->gemm->shape;
-    const uint8_t *end = work->in + work->gemm->in_bytes, *from;
-
-    if (y < 0 || y >= s->in_h || x >= s->in_w || x + taps <= 0)
-        return work->outside;
-    if (x >= 0 && x + taps <= s->in_w) {
-        from = find_input(work, row, y, x);
-        if ((size_t)(end - from) >= work->padded)
-            return from;
-    }
-    gather(work, row, y, x, taps, copy);
-    return copy;
-}
-
-/* Places row r of the block. */
+/* Places row r of the block: where its segments lie in the input, or copies of them. A segment has
+ * `taps` pixels. */
 static void place_segments(const struct work *work, const struct row *row, size_t r)
 {
     const struct scree_gemm_part *part = work->part;
     const struct scree_conv_shape *s = &work->gemm->shape;
     size_t mr = (size_t)work->gemm->kernel->mr;
+    ptrdiff_t last = (ptrdiff_t)work->gemm->in_bytes - (ptrdiff_t)work->padded;
     uint8_t *copy = work->gathered + r * part->depth;
     const uint8_t **a = work->a + r;
     int64_t taps = part->segments_w == 1 ? part->taps_w : 1;
 
-    for (int32_t ty = 0; ty < part->taps_h; ty++)
-        for (int32_t tx = 0; tx < part->segments_w; tx++) {
-            int64_t y = row->y + (int64_t)ty * s->dilation_h;
-            int64_t x = row->x + (int64_t)tx * s->dilation_w;
+    for (int32_t tx = 0; tx < part->segments_w; tx++) {
+        int64_t x = row->x + (int64_t)tx * s->dilation_w, y = row->y;
+        bool inside = x >= 0 && x + taps <= s->in_w, beside = x >= s->in_w || x + taps <= 0;
+        ptrdiff_t from = find_input(work, row, y, x);
 
-            *a = find_segment(work, row, y, x, taps, copy);
-            a += mr;
-            copy += work->padded;
+        for (int32_t ty = 0; ty < part->taps_h; ty++, y += s->dilation_h, from += work->tap_rows) {
+            size_t segment = (size_t)(ty * part->segments_w + tx);
+
+            if (beside || y < 0 || y >= s->in_h) {
+                a[segment * mr] = work->outside;
+            } else if (inside && from <= last) {
+                a[segment * mr] = work->in + from;
+            } else {
+                a[segment * mr] = copy + segment * work->padded;
+                gather(work, row, y, x, taps, copy + segment * work->padded);
+            }
         }
+    }
 }
 
 /* Gathers row r of the block whole. */
@@ -165,10 +156,32 @@ static void gather_row(const struct work *work, const struct row *row, size_t r)
         }
 }
 
+/* Places rows that are the pixels of the input, one after the other. */
+static void place_pixels(const struct work *work, size_t m, size_t n_rows, size_t c)
+{
+    size_t in_c = (size_t)work->gemm->shape.in_c, out_c = (size_t)work->gemm->shape.out_c;
+    const uint8_t *from = work->in + m * in_c;
+    uint8_t *to = work->out + (m * out_c + c) * work->out_bytes;
+
+    for (size_t r = 0; r < n_rows; r++, from += in_c, to += out_c * work->out_bytes) {
+        work->a[r] = from;
+        work->to[r] = to;
+    }
+    if ((m + n_rows - 1) * in_c + work->padded > work->gemm->in_bytes) {
+        work->a[n_rows - 1] = work->gathered;
+        memcpy(work->gathered, from - in_c, in_c);
+    }
+}
+
 static void place_block(const struct work *work, size_t m, size_t n_rows, size_t c)
 {
-    struct row row = find_row(work->part, m);
+    struct row row;
 
+    if (work->part->plain) {
+        place_pixels(work, m, n_rows, c);
+        return;
+    }
+    row = find_row(work->part, m);
     for (size_t r = 0; r < n_rows; r++) {
         work->to[r] = find_output(work, &row, c);
         if (work->part->gathered)
@@ -233,6 +246,7 @@ static void run_tile(const struct scree_gemm *gemm, const void *in, const void *
         .a = (const uint8_t **)scratch + mr,
         .gathered = bytes + lists,
         .padded = round_up((size_t)part->segment_bytes, (size_t)gemm->kernel->kr),
+        .tap_rows = (ptrdiff_t)gemm->shape.dilation_h * gemm->shape.in_w * gemm->shape.in_c,
     };
     struct scree_gemm_block block = {
         .layer = &gemm->layer,

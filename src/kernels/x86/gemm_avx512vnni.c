@@ -10,17 +10,45 @@
  * block small, and takes little time beside the multiplications that requantization needs. */
 #include <string.h>
 
-#include "kernels/gemm_lanes.h"
 #include "kernels/kernels.h"
-#include "kernels/x86/requantize_avx512.h"
+#include "kernels/x86/vec512.h"
 
-#define ROWS   14
+#include "kernels/x86/requantize.h"
+
+#define ROWS 14
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 #define INLINE static inline __attribute__((always_inline))
+
+/* The constants of a panel; 0 for channels behind the last. */
+struct params {
+    union {
+        struct v_requant requant;
+        double factor[VEC_LANES]; /* with layer->by_factor */
+    };
+    int32_t bias[VEC_LANES]; /* requant.lift is in it */
+};
+
+/* What the panels of a block have in common. */
+struct context {
+    const struct scree_gemm_block *block;
+    int32_t terms[ROWS]; /* -weights_zp times the sum of a row */
+};
 
 /* Sums of a block of rows with two panels. */
 struct sums {
-    __m512i v[ROWS + 2][2];
+    __m512i v[ROWS][2];
 };
+
+/* The second of the panels with n channels from here on; of one panel the same. */
+INLINE const struct params *find_second(const struct context *context, const uint8_t *panel,
+                                        int32_t n)
+{
+    return (const void *)(panel + (n > VEC_LANES ? context->block->panel_bytes : 0));
+}
 
 /* ---- products ----------------------------------------------------------------------------------
  */
@@ -39,25 +67,38 @@ INLINE __m512i add_products(__m512i sum, __m512i a, __m512i w, bool is_u8)
     return is_u8 ? _mm512_dpbusd_epi32(sum, a, w) : _mm512_dpbusd_epi32(sum, w, a);
 }
 
-/* The sums of a block with the panels at `weights` and, of two panels, `stride` behind. rows,
- * panels and is_u8 are constants wherever this is used. */
-INLINE void multiply(const struct scree_gemm_block *block, const uint8_t *weights, struct sums *ret,
+/* The sums of a block with the panel and, of two panels, the next. rows, panels and is_u8 are
+ * constants wherever this is used. */
+INLINE void multiply(const struct context *context, const uint8_t *panel, struct sums *ret,
                      const int rows, const int panels, const bool is_u8)
 {
-    size_t bytes = ((size_t)block->segment_bytes + 3) / 4 * 4, stride = block->panel_bytes;
+    const struct scree_gemm_block *block = context->block;
+    const uint8_t *next = panels > 1 ? panel + block->panel_bytes : panel;
+    const __m512i bias0 = v_load(((const struct params *)(const void *)panel)->bias);
+    const __m512i bias1 = v_load(((const struct params *)(const void *)next)->bias);
+    const uint8_t *weights = panel + sizeof(struct params);
+    size_t bytes = ((size_t)block->segment_bytes + 3) / 4 * 4;
+    ptrdiff_t stride = next - panel;
     const uint8_t *const *a = block->a;
     __m512i sums[ROWS][2];
 
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
-        sums[r][0] = sums[r][1] = _mm512_setzero_si512();
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        __m512i term = _mm512_set1_epi32(context->terms[r]);
+
+        sums[r][0] = _mm512_add_epi32(bias0, term);
+        sums[r][1] = _mm512_add_epi32(bias1, term);
+    }
     for (int32_t s = 0; s < block->n_segments; s++, a += ROWS)
         for (size_t k = 0; k < bytes; k += 4, weights += 64) {
             __m512i w0 = _mm512_load_si512(weights), w1 = w0;
 
             if (panels > 1)
                 w1 = _mm512_load_si512(weights + stride);
-#pragma GCC unroll 16
+            /* the pointers come from memory each time: 14 do not fit in registers, and gcc would
+             * keep some in those of vectors */
+            __asm__("" : "+r"(a));
+            UNROLL
             for (int r = 0; r < rows; r++) {
                 __m512i x = broadcast(a[r] + k);
 
@@ -66,7 +107,7 @@ INLINE void multiply(const struct scree_gemm_block *block, const uint8_t *weight
                     sums[r][1] = add_products(sums[r][1], x, w1, is_u8);
             }
         }
-#pragma GCC unroll 16
+    UNROLL
     for (int r = 0; r < rows; r++) {
         ret->v[r][0] = sums[r][0];
         if (panels > 1)
@@ -74,14 +115,13 @@ INLINE void multiply(const struct scree_gemm_block *block, const uint8_t *weight
     }
 }
 
-typedef void multiply_fn(const struct scree_gemm_block *block, const uint8_t *weights,
-                         struct sums *ret);
+typedef void multiply_fn(const struct context *context, const uint8_t *panel, struct sums *ret);
 
-#define DEFINE(rows, panels, name, is_u8)                                                     \
-    static void multiply_##rows##x##panels##_##name(const struct scree_gemm_block *block,     \
-                                                    const uint8_t *weights, struct sums *ret) \
-    {                                                                                         \
-        multiply(block, weights, ret, rows, panels, is_u8);                                   \
+#define DEFINE(rows, panels, name, is_u8)                                                   \
+    static void multiply_##rows##x##panels##_##name(const struct context *context,          \
+                                                    const uint8_t *panel, struct sums *ret) \
+    {                                                                                       \
+        multiply(context, panel, ret, rows, panels, is_u8);                                 \
     }
 #define DEFINE_ROWS(rows)      \
     DEFINE(rows, 1, s8, false) \
@@ -118,210 +158,291 @@ static multiply_fn *const multiply_fns[ROWS][2][2] = {
 /* ---- sums of rows ------------------------------------------------------------------------------
  */
 
-/* The sum of row r. */
-static int32_t sum_row(const struct scree_gemm_block *block, int32_t r)
+/* 16 numbers whose sum is that of row r. */
+INLINE __m512i sum_row(const struct scree_gemm_block *block, int32_t r)
 {
     const __m512i ones = _mm512_set1_epi8(1);
-    size_t n = (size_t)block->segment_bytes;
+    size_t n = (size_t)block->segment_bytes, full = n / 64 * 64;
     __m512i sum = _mm512_setzero_si512();
 
     for (int32_t s = 0; s < block->n_segments; s++) {
         const uint8_t *a = block->a[s * ROWS + r];
 
-        for (size_t k = 0; k < n; k += 64) {
-            __mmask64 mask = n - k >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (n - k)) - 1;
-
-            sum =
-                add_products(sum, _mm512_maskz_loadu_epi8(mask, a + k), ones, block->layer->is_u8);
-        }
+        for (size_t k = 0; k < full; k += 64)
+            sum = add_products(sum, v_load(a + k), ones, block->layer->is_u8);
+        if (full < n)
+            sum = add_products(sum, v_load_n(a + full, n - full), ones, block->layer->is_u8);
     }
-    return _mm512_reduce_add_epi32(sum);
+    return sum;
+}
+
+/* [i] of the result is the sum of v[i]. */
+INLINE __m128i sum_each(const __m512i *v)
+{
+    __m512i v01 =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
+    __m512i v23 =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
+    __m512i sum =
+        _mm512_add_epi32(_mm512_unpacklo_epi64(v01, v23), _mm512_unpackhi_epi64(v01, v23));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+static void set_terms(const struct scree_gemm_block *block, int32_t *terms)
+{
+    const __m128i factor = _mm_set1_epi32(-block->layer->weights_zp);
+    int32_t last = block->n_rows - 1;
+
+    if (block->layer->weights_zp == 0)
+        return;
+    for (int32_t r = 0; r <= last; r += 4) {
+        __m512i v[4];
+        __mmask8 mask = (__mmask8)((1 << (last + 1 - r < 4 ? last + 1 - r : 4)) - 1);
+
+        UNROLL
+        for (int32_t i = 0; i < 4; i++)
+            v[i] = sum_row(block, r + i < last ? r + i : last);
+        _mm_mask_storeu_epi32(terms + r, mask, _mm_mullo_epi32(sum_each(v), factor));
+    }
 }
 
 /* ---- outputs -----------------------------------------------------------------------------------
  */
 
-/* How outputs come from sums. */
+/* How sums become outputs: as enum v_requant_mode, or by factors. */
 enum method {
-    METHOD_LANES,
-    METHOD_LANES_RELU,
-    METHOD_FACTOR,
+    RISING,
+    SIGNED,
+    EXACT,
+    EXACT_RELU,
+    FACTOR,
+    MIXED, /* of two panels: each in its own way */
 };
 
-/* What the panels of a block have in common. */
-struct context {
-    const struct scree_gemm_block *block;
-    struct scree_clamp_avx512 clamp;
-    int32_t terms[ROWS]; /* -weights_zp times the sum of a row */
+/* The constants of a panel in registers. */
+struct constants {
+    struct scree_lanes_avx512 lanes;
+    __m512 scale, offset;
+    __m512d factor[2];
 };
+
+/* What all panels have in common, in registers. */
+struct common {
+    __m512i zp;        /* of the output, taken for uint8 */
+    __m512d low, high; /* the clamp, less the zero point */
+};
+
+/* method is a constant wherever these are used; what it does not need is not loaded. */
+INLINE struct constants load_constants(const struct params *params, enum method method)
+{
+    struct constants constants;
+
+    if (method == EXACT || method == EXACT_RELU)
+        constants.lanes = scree_lanes_load_avx512(&params->requant.lanes);
+    if (method == RISING || method == SIGNED) {
+        constants.scale = _mm512_loadu_ps(params->requant.scale);
+        constants.offset = _mm512_loadu_ps(params->requant.offset);
+    }
+    if (method == FACTOR) {
+        constants.factor[0] = _mm512_loadu_pd(params->factor);
+        constants.factor[1] = _mm512_loadu_pd(params->factor + 8);
+    }
+    return constants;
+}
 
 /* 8 outputs by factors: clamped, then rounded half away from zero, which for clamped numbers is
  * cutting off after almost a half is added. */
-INLINE __m256i multiply_factor(const struct scree_gemm_layer *layer, __m256i sums,
-                               const double *factor)
+INLINE __m256i multiply_factor(__m256i sums, __m512d factor, const struct common *common)
 {
-    const __m512d half = _mm512_set1_pd(0.49999999999999994);
-    const __m512d sign = _mm512_set1_pd(-0.0);
-    __m512d x = _mm512_mul_pd(_mm512_cvtepi32_pd(sums), _mm512_loadu_pd(factor));
+    const __m512d half = _mm512_set1_pd(0.49999999999999994), sign = _mm512_set1_pd(-0.0);
+    __m512d x = _mm512_mul_pd(_mm512_cvtepi32_pd(sums), factor);
 
-    x = _mm512_max_pd(x, _mm512_set1_pd(layer->min - layer->output_zp));
-    x = _mm512_min_pd(x, _mm512_set1_pd(layer->max - layer->output_zp));
-    x = _mm512_add_pd(x, _mm512_or_pd(half, _mm512_and_pd(x, sign)));
-    return _mm512_cvttpd_epi32(x);
+    x = _mm512_min_pd(_mm512_max_pd(x, common->low), common->high);
+    return _mm512_cvttpd_epi32(_mm512_add_pd(x, _mm512_or_pd(half, _mm512_and_pd(x, sign))));
 }
 
-INLINE __m512i finish_factor(const struct scree_gemm_layer *layer,
-                             const struct scree_gemm_lanes *params, __m512i sums)
+/* Outputs before the clamp. */
+INLINE __m512i finish(__m512i sums, const struct params *params, const struct constants *constants,
+                      const struct common *common, enum method method)
 {
-    int32_t zp = layer->output_zp + (layer->is_u8 ? 0 : 128);
-    __m256i low = multiply_factor(layer, _mm512_castsi512_si256(sums), params->factor);
-    __m256i high = multiply_factor(layer, _mm512_extracti64x4_epi64(sums, 1), params->factor + 8);
+    __m512 x = _mm512_cvtepi32_ps(sums);
+    __m256i low, high;
 
-    return _mm512_add_epi32(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1),
-                            _mm512_set1_epi32(zp));
-}
-
-/* The outputs of row r before the clamp. */
-INLINE __m512i finish(const struct context *context, const struct scree_gemm_lanes *params,
-                      __m512i sums, int32_t r, enum method method)
-{
-    sums = _mm512_add_epi32(sums, _mm512_loadu_si512(params->bias));
-    sums = _mm512_add_epi32(sums, _mm512_set1_epi32(context->terms[r]));
-    if (method == METHOD_FACTOR)
-        return finish_factor(context->block->layer, params, sums);
-    return scree_requantize_avx512(sums, &params->lanes, method == METHOD_LANES_RELU);
-}
-
-INLINE void store_32(uint8_t *to, __m256i bytes, __mmask32 mask)
-{
-    if (mask == 0xffffffff)
-        _mm256_storeu_si256((__m256i *)(void *)to, bytes);
-    else
-        _mm256_mask_storeu_epi8(to, mask, bytes);
-}
-
-/* The outputs of two rows with two panels, n channels from c on. */
-INLINE void store_pairs(const struct context *context, const struct scree_gemm_lanes *p0,
-                        const struct scree_gemm_lanes *p1, const struct sums *sums, int32_t c,
-                        int32_t n, enum method method)
-{
-    const struct scree_gemm_block *block = context->block;
-    __mmask32 mask = n >= 32 ? 0xffffffff : ((__mmask32)1 << n) - 1;
-
-    for (int32_t r = 0; r < block->n_rows; r += 2) {
-        int32_t q = r + 1 < block->n_rows ? r + 1 : r;
-        __m512i bytes = scree_narrow_avx512(finish(context, p0, sums->v[r][0], r, method),
-                                            finish(context, p1, sums->v[r][1], r, method),
-                                            finish(context, p0, sums->v[q][0], q, method),
-                                            finish(context, p1, sums->v[q][1], q, method));
-
-        bytes = scree_clamp_bytes_avx512(bytes, context->clamp);
-        store_32(block->out[r] + c, _mm512_castsi512_si256(bytes), mask);
-        if (q > r)
-            store_32(block->out[q] + c, _mm512_extracti64x4_epi64(bytes, 1), mask);
+    switch (method) {
+    case RISING:
+        return v_round(v_fma(x, constants->scale, constants->offset));
+    case SIGNED:
+        x = v_fma(x, constants->scale, v_copy_sign(constants->offset, x));
+        return _mm512_add_epi32(v_round(x), common->zp);
+    case EXACT:
+        return scree_lanes_apply_avx512(sums, &constants->lanes, false);
+    case EXACT_RELU:
+        return scree_lanes_apply_avx512(sums, &constants->lanes, true);
+    case FACTOR:
+        low = multiply_factor(_mm512_castsi512_si256(sums), constants->factor[0], common);
+        high = multiply_factor(_mm512_extracti64x4_epi64(sums, 1), constants->factor[1], common);
+        return _mm512_add_epi32(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1),
+                                common->zp);
+    default:
+        return v_requant(sums, &params->requant, V_REQUANT_MIXED, common->zp);
     }
 }
 
-/* The outputs of four rows with one panel. */
-INLINE void store_fours(const struct context *context, const struct scree_gemm_lanes *params,
-                        const struct sums *sums, int32_t c, int32_t n, enum method method)
+/* The outputs of channels c ... c + n - 1, n at most 32, in rows r and q. */
+INLINE void store_pair(const struct context *context, __m512i bytes, int32_t r, int32_t q,
+                       int32_t c, int32_t n)
 {
-    const struct scree_gemm_block *block = context->block;
-    int32_t last = block->n_rows - 1;
-    __mmask16 mask = (__mmask16)(((uint32_t)1 << n) - 1);
+    uint8_t *const *out = context->block->out;
+    __m256i low = _mm512_castsi512_si256(bytes), high = _mm512_extracti64x4_epi64(bytes, 1);
 
-    for (int32_t r = 0; r <= last; r += 4) {
-        __m512i v[4];
+    if (n >= 32) {
+        _mm256_storeu_si256((__m256i *)(void *)(out[q] + c), high);
+        _mm256_storeu_si256((__m256i *)(void *)(out[r] + c), low);
+    } else {
+        __mmask32 mask = ((__mmask32)1 << n) - 1;
 
-        for (int32_t i = 0; i < 4; i++) {
-            int32_t q = r + i < last ? r + i : last;
-
-            v[i] = finish(context, params, sums->v[q][0], q, method);
-        }
-        v[0] =
-            scree_clamp_bytes_avx512(scree_narrow_avx512(v[0], v[1], v[2], v[3]), context->clamp);
-        _mm_mask_storeu_epi8(block->out[r] + c, mask, _mm512_castsi512_si128(v[0]));
-        if (r + 1 <= last)
-            _mm_mask_storeu_epi8(block->out[r + 1] + c, mask, _mm512_extracti32x4_epi32(v[0], 1));
-        if (r + 2 <= last)
-            _mm_mask_storeu_epi8(block->out[r + 2] + c, mask, _mm512_extracti32x4_epi32(v[0], 2));
-        if (r + 3 <= last)
-            _mm_mask_storeu_epi8(block->out[r + 3] + c, mask, _mm512_extracti32x4_epi32(v[0], 3));
+        _mm256_mask_storeu_epi8(out[q] + c, mask, high);
+        _mm256_mask_storeu_epi8(out[r] + c, mask, low);
     }
 }
 
-INLINE void store_by(const struct context *context, const uint8_t *panel, const struct sums *sums,
-                     int32_t c, int32_t n, enum method method)
-{
-    const struct scree_gemm_lanes *p0 = (const void *)panel;
-    const struct scree_gemm_lanes *p1 = (const void *)(panel + context->block->panel_bytes);
-
-    if (n > SCREE_LANES)
-        store_pairs(context, p0, p1, sums, c, n, method);
-    else
-        store_fours(context, p0, sums, c, n, method);
-}
-
-/* Of a layer of sums, whose biases are 0. */
-static void store_sums(const struct context *context, const struct sums *sums, int32_t c, int32_t n)
-{
-    const struct scree_gemm_block *block = context->block;
-
-    for (int32_t r = 0; r < block->n_rows; r++)
-        for (int32_t p = 0; p * SCREE_LANES < n && p < 2; p++) {
-            int32_t rest = n - p * SCREE_LANES;
-            __mmask16 mask = rest < SCREE_LANES ? (__mmask16)((1 << rest) - 1) : 0xffff;
-            __m512i v = _mm512_add_epi32(sums->v[r][p], _mm512_set1_epi32(context->terms[r]));
-
-            _mm512_mask_storeu_epi32(block->out[r] + 4 * (c + p * SCREE_LANES), mask, v);
-        }
-}
-
-static void store(const struct context *context, const uint8_t *panel, const struct sums *sums,
-                  int32_t c, int32_t n)
+/* The outputs of n channels from c on: of one panel, or of two. */
+INLINE void store(const struct context *context, const struct sums *sums, const uint8_t *panel,
+                  int32_t c, int32_t n, enum method method)
 {
     const struct scree_gemm_layer *layer = context->block->layer;
+    const struct params *p0 = (const void *)panel, *p1 = find_second(context, panel, n);
+    const struct constants k0 = load_constants(p0, method), k1 = load_constants(p1, method);
+    const struct common common = {
+        _mm512_set1_epi32(layer->output_zp + (layer->is_u8 ? 0 : 128)),
+        _mm512_set1_pd(layer->min - layer->output_zp),
+        _mm512_set1_pd(layer->max - layer->output_zp),
+    };
+    const struct scree_clamp_avx512 clamp =
+        scree_clamp_init_avx512(layer->min, layer->max, !layer->is_u8);
+    int32_t last = context->block->n_rows - 1;
+
+    for (int32_t r = 0; r <= last; r += 2) {
+        int32_t q = r < last ? r + 1 : r;
+        __m512i bytes = scree_narrow_avx512(finish(sums->v[r][0], p0, &k0, &common, method),
+                                            finish(sums->v[r][1], p1, &k1, &common, method),
+                                            finish(sums->v[q][0], p0, &k0, &common, method),
+                                            finish(sums->v[q][1], p1, &k1, &common, method));
+
+        store_pair(context, scree_clamp_bytes_avx512(bytes, clamp), r, q, c, n);
+    }
+}
+
+/* Of a layer of sums. */
+static void store_sums(const struct context *context, const struct sums *sums, const uint8_t *panel,
+                       int32_t c, int32_t n)
+{
+    const struct scree_gemm_block *block = context->block;
+
+    (void)panel;
+    for (int32_t r = 0; r < block->n_rows; r++)
+        for (int32_t p = 0; p < 2 && p * VEC_LANES < n; p++) {
+            int32_t rest = n - p * VEC_LANES;
+            __mmask16 mask = rest < VEC_LANES ? (__mmask16)((1 << rest) - 1) : 0xffff;
+
+            _mm512_mask_storeu_epi32(block->out[r] + 4 * (c + p * VEC_LANES), mask, sums->v[r][p]);
+        }
+}
+
+typedef void store_fn(const struct context *context, const struct sums *sums, const uint8_t *panel,
+                      int32_t c, int32_t n);
+
+#define DEFINE_STORE(name, method)                                                                 \
+    static void name(const struct context *context, const struct sums *sums, const uint8_t *panel, \
+                     int32_t c, int32_t n)                                                         \
+    {                                                                                              \
+        store(context, sums, panel, c, n, method);                                                 \
+    }
+
+DEFINE_STORE(store_rising, RISING)
+DEFINE_STORE(store_signed, SIGNED)
+DEFINE_STORE(store_exact, EXACT)
+DEFINE_STORE(store_relu, EXACT_RELU)
+DEFINE_STORE(store_factor, FACTOR)
+DEFINE_STORE(store_mixed, MIXED)
+
+static store_fn *find_store(const struct context *context, const uint8_t *panel, int32_t n)
+{
+    const struct scree_gemm_layer *layer = context->block->layer;
+    const struct params *p0 = (const void *)panel, *p1 = find_second(context, panel, n);
 
     if (layer->sums)
-        store_sums(context, sums, c, n);
-    else if (layer->by_factor)
-        store_by(context, panel, sums, c, n, METHOD_FACTOR);
-    else if (layer->relu)
-        store_by(context, panel, sums, c, n, METHOD_LANES_RELU);
-    else
-        store_by(context, panel, sums, c, n, METHOD_LANES);
+        return store_sums;
+    if (layer->by_factor)
+        return store_factor;
+    if (p0->requant.mode != p1->requant.mode)
+        return store_mixed;
+    switch (p0->requant.mode) {
+    case V_REQUANT_RISING:
+        return store_rising;
+    case V_REQUANT_SIGNED:
+        return store_signed;
+    default:
+        return layer->relu ? store_relu : store_exact;
+    }
 }
+
+/* ---- the kernel --------------------------------------------------------------------------------
+ */
 
 static void run(const struct scree_gemm_block *block)
 {
-    const struct scree_gemm_layer *layer = block->layer;
-    struct context context = {
-        .block = block,
-        .clamp = scree_clamp_init_avx512(layer->min, layer->max, !layer->is_u8),
-    };
+    struct context context = {.block = block};
     const uint8_t *panel = block->panels;
     struct sums sums;
 
-    for (int32_t r = 0; layer->weights_zp != 0 && r < block->n_rows; r++)
-        context.terms[r] = -layer->weights_zp * sum_row(block, r);
+    set_terms(block, context.terms);
     for (int32_t c = 0; c < block->n_channels; c += 32, panel += 2 * block->panel_bytes) {
         int32_t n = block->n_channels - c;
 
-        multiply_fns[block->n_rows - 1][n > SCREE_LANES][layer->is_u8](
-            block, panel + sizeof(struct scree_gemm_lanes), &sums);
-        store(&context, panel, &sums, c, n);
+        multiply_fns[block->n_rows - 1][n > VEC_LANES][block->layer->is_u8](&context, panel, &sums);
+        find_store(&context, panel, n)(&context, &sums, panel, c, n);
     }
+}
+
+static bool pack_params(void *params, const struct scree_gemm_layer *layer,
+                        const struct scree_gemm_channel *channels, int32_t n)
+{
+    int32_t move = layer->is_u8 ? 0 : 128, low[VEC_LANES] = {0}, high[VEC_LANES] = {0};
+    struct scree_multiplier multipliers[VEC_LANES] = {0};
+    struct params *to = params;
+
+    for (int32_t c = 0; c < n; c++) {
+        if (layer->by_factor)
+            to->factor[c] = channels[c].factor;
+        else if (channels[c].bound >= 1 << 30)
+            return false;
+        high[c] = (int32_t)channels[c].bound;
+        low[c] = -high[c];
+        multipliers[c] = channels[c].multiplier;
+        to->bias[c] = channels[c].bias;
+    }
+    if (layer->by_factor)
+        return true;
+    if (!v_requant_init(&to->requant, layer->output_zp + move, layer->min + move, layer->max + move,
+                        multipliers, low, high))
+        return false;
+    for (int32_t c = 0; c < VEC_LANES; c++)
+        to->bias[c] = (int32_t)((uint32_t)to->bias[c] + (uint32_t)to->requant.lift[c]);
+    return true;
 }
 
 const struct scree_gemm_kernel scree_gemm_avx512vnni = {
     .name = "avx512vnni",
     .mr = ROWS,
-    .nr = SCREE_LANES,
+    .nr = VEC_LANES,
     .kr = 4,
     .flip_u8 = 0x80,
     .flip_s8 = 0x80,
-    .channels = 32,
-    .params_bytes = sizeof(struct scree_gemm_lanes),
-    .pack_params = scree_gemm_lanes_pack,
+    .channels = 2 * VEC_LANES,
+    .params_bytes = sizeof(struct params),
+    .pack_params = pack_params,
     .run = run,
 };

@@ -30,26 +30,46 @@ static inline struct scree_clamp_avx512 scree_clamp_init_avx512(int32_t min, int
                                        _mm512_set1_epi8((char)base)};
 }
 
+/* struct scree_lanes in registers: for loops whose stores a compiler cannot tell from constants. */
+struct scree_lanes_avx512 {
+    __m512i factor[2], offset[2], shift, threshold;
+};
+
+static inline struct scree_lanes_avx512 scree_lanes_load_avx512(const struct scree_lanes *lanes)
+{
+    return (struct scree_lanes_avx512){
+        {_mm512_loadu_si512(lanes->factor[0]), _mm512_loadu_si512(lanes->factor[1])},
+        {_mm512_loadu_si512(lanes->offset[0]), _mm512_loadu_si512(lanes->offset[1])},
+        _mm512_loadu_si512(lanes->shift),
+        _mm512_loadu_si512(lanes->threshold),
+    };
+}
+
 /* Outputs before the clamp from sums s32[16] that have lanes' bounds added to them. relu: the clamp
  * begins at the output's zero point or above. Formula: kernels/lanes.h. */
+static inline __m512i scree_lanes_apply_avx512(__m512i sums, const struct scree_lanes_avx512 *lanes,
+                                               bool relu)
+{
+    __m512i even = _mm512_mul_epu32(sums, lanes->factor[0]);
+    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(sums, 32), lanes->factor[1]);
+    __m512i h;
+
+    even = _mm512_add_epi64(even, lanes->offset[0]);
+    odd = _mm512_add_epi64(odd, lanes->offset[1]);
+    h = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
+    if (!relu)
+        h = _mm512_mask_sub_epi32(h, _mm512_cmplt_epi32_mask(h, lanes->threshold), h,
+                                  _mm512_set1_epi32(1));
+    return _mm512_srav_epi32(h, lanes->shift);
+}
+
+/* The same with constants from memory. */
 static inline __m512i scree_requantize_avx512(__m512i sums, const struct scree_lanes *lanes,
                                               bool relu)
 {
-    __m512i even = _mm512_mul_epu32(sums, _mm512_loadu_si512(lanes->factor[0]));
-    __m512i odd =
-        _mm512_mul_epu32(_mm512_srli_epi64(sums, 32), _mm512_loadu_si512(lanes->factor[1]));
-    __m512i h;
+    struct scree_lanes_avx512 loaded = scree_lanes_load_avx512(lanes);
 
-    even = _mm512_add_epi64(even, _mm512_loadu_si512(lanes->offset[0]));
-    odd = _mm512_add_epi64(odd, _mm512_loadu_si512(lanes->offset[1]));
-    h = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
-    if (!relu) {
-        __m512i threshold = _mm512_loadu_si512(lanes->threshold);
-
-        h = _mm512_mask_sub_epi32(h, _mm512_cmplt_epi32_mask(h, threshold), h,
-                                  _mm512_set1_epi32(1));
-    }
-    return _mm512_srav_epi32(h, _mm512_loadu_si512(lanes->shift));
+    return scree_lanes_apply_avx512(sums, &loaded, relu);
 }
 
 /* The 64 numbers of four vectors, saturated to uint8, in order. */
