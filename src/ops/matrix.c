@@ -231,8 +231,8 @@ const int8_t *scree_matrix_quantize_input(const struct scree_call *call,
     int32_t *zero_points = (int32_t *)(void *)(memory + scratch->zero_points);
     size_t n = n_images > 0 ? call->inputs[0]->n_elements / (size_t)n_images : 0;
 
-    scree_hybrid_quantize_rows(call->kernels->hybrid, quantized, scales, zero_points, call->inputs[0]->data,
-                               (size_t)n_images, n, asymmetric);
+    scree_hybrid_quantize_rows(call->kernels->hybrid, quantized, scales, zero_points,
+                               call->inputs[0]->data, (size_t)n_images, n, asymmetric);
     hybrid->input_scales = scales;
     hybrid->input_zps = zero_points;
     return quantized;
