@@ -121,7 +121,8 @@ static struct scree_grpc_call *find_call(struct scree_grpc *grpc, int32_t stream
 
 const char *scree_grpc_header(const struct scree_grpc_call *call, const char *name)
 {
-    const char *at = (const char *)call->headers.bytes, *end = at + call->headers.n;
+    const char *at = (const char *)call->headers.bytes;
+    const char *end = at ? at + call->headers.n : NULL;
 
     while (at < end) {
         const char *value = at + strlen(at) + 1;
