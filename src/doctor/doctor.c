@@ -118,11 +118,15 @@ static void find_distribution(struct scree_examination *x)
         x->distribution = SCREE_DISTRIBUTION_OTHER;
 }
 
-/* The root of a container is an overlay for most engines, whatever else they leave to see. */
+/* The root of a container is an overlay for most engines, whatever else they leave to see; but so
+ * it is for systems that keep their own root as it was, and these have an init. */
 static bool root_is_overlay(const struct scree_tree *tree)
 {
     char text[4096];
 
+    if (scree_tree_text(tree, "/proc/1/comm", text, sizeof text) >= 0 &&
+        (strcmp(text, "systemd") == 0 || strcmp(text, "init") == 0 || strcmp(text, "procd") == 0))
+        return false;
     return scree_tree_read(tree, "/proc/mounts", text, sizeof text) >= 0 &&
            (strncmp(text, "overlay / ", 10) == 0 || strstr(text, "\noverlay / "));
 }
