@@ -9,6 +9,7 @@
   cmocka,
   jansson,
   libjpeg,
+  libmicrohttpd,
   libspng,
   libwebp,
   nghttp2,
@@ -37,6 +38,7 @@ stdenv.mkDerivation {
   buildInputs = [
     jansson
     libjpeg
+    libmicrohttpd
     libspng
     libwebp
     nghttp2
