@@ -10,12 +10,11 @@ struct work {
     const uint8_t *in;
     const uint8_t *outside; /* as gemm->outside */
     uint8_t *out;
-    size_t out_bytes;   /* of an output */
-    const uint8_t **a;  /* [n_segments][mr] */
-    uint8_t **to;       /* [mr] */
-    uint8_t *gathered;  /* [mr][depth] */
-    size_t padded;      /* a segment rounded up to kr */
-    ptrdiff_t tap_rows; /* from a row of taps to the next in the input, in bytes */
+    size_t out_bytes;  /* of an output */
+    const uint8_t **a; /* [n_segments][mr] */
+    uint8_t **to;      /* [mr] */
+    uint8_t *gathered; /* [mr][depth] */
+    size_t padded;     /* a segment rounded up to kr */
 };
 
 /* A row: a pixel of the output, and where its first tap lies in the input. */
@@ -53,9 +52,11 @@ static struct row find_row(const struct scree_gemm_part *part, size_t m)
     return row;
 }
 
-static void next_row(const struct scree_gemm_part *part, struct row *row)
+/* Moves on by n rows, at most to the end of this row of outputs. */
+static void skip_rows(const struct scree_gemm_part *part, struct row *row, int32_t n)
 {
-    if (++row->ox == part->out_w) {
+    row->ox += n;
+    if (row->ox == part->out_w) {
         row->ox = 0;
         if (++row->oy == part->out_h) {
             row->oy = 0;
@@ -107,35 +108,80 @@ static void gather(const struct work *work, const struct row *row, int64_t y, in
     memset(to + (size_t)end * channels, work->outside[0], (size_t)(taps - end) * channels);
 }
 
-/* Places row r of the block: where its segments lie in the input, or copies of them. A segment has
- * `taps` pixels. */
-static void place_segments(const struct work *work, const struct row *row, size_t r)
+/* Places a segment that may hang over the edge: where it lies in the input, or a copy. */
+static const uint8_t *place_segment(const struct work *work, const struct row *row, int64_t y,
+                                    int64_t x, int64_t taps, uint8_t *copy)
+{
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    ptrdiff_t last = (ptrdiff_t)work->gemm->in_bytes - (ptrdiff_t)work->padded;
+
+    if (y < 0 || y >= s->in_h || x >= s->in_w || x + taps <= 0)
+        return work->outside;
+    if (x >= 0 && x + taps <= s->in_w && find_input(work, row, y, x) <= last)
+        return work->in + find_input(work, row, y, x);
+    gather(work, row, y, x, taps, copy);
+    return copy;
+}
+
+/* A run of rows of the block, [r, r + n), that are neighbours in a row of outputs; of these
+ * [begin, end) have a segment wholly inside the input's columns. */
+struct run {
+    size_t r;
+    int32_t n, begin, end;
+};
+
+/* Finds begin and end for segments of `taps` pixels that begin at x in the first row. */
+static void find_inside(const struct work *work, struct run *run, int64_t x, int64_t taps)
+{
+    int64_t step = work->part->stride_w, room = work->gemm->shape.in_w - taps - x;
+    int64_t begin = x < 0 ? (step - 1 - x) / step : 0, end = room < 0 ? 0 : room / step + 1;
+
+    run->begin = begin < run->n ? (int32_t)begin : run->n;
+    run->end = end < run->n ? (int32_t)end : run->n;
+    if (run->end < run->begin)
+        run->end = run->begin;
+}
+
+/* Places segment (ty, tx), which begins at (y, x) in the first row of the run. */
+static void place_run_segment(const struct work *work, const struct row *row, const struct run *run,
+                              size_t segment, int64_t y, int64_t x, int64_t taps)
+{
+    const struct scree_gemm_part *part = work->part;
+    size_t mr = (size_t)work->gemm->kernel->mr;
+    const uint8_t **a = work->a + segment * mr + run->r;
+    ptrdiff_t step = (ptrdiff_t)part->stride_w * work->gemm->shape.in_c;
+    ptrdiff_t last = (ptrdiff_t)work->gemm->in_bytes - (ptrdiff_t)work->padded;
+    bool in_rows = y >= 0 && y < work->gemm->shape.in_h;
+    ptrdiff_t from = in_rows ? find_input(work, row, y, x) : 0;
+    int32_t begin = in_rows ? run->begin : 0, end = in_rows ? run->end : 0;
+
+    while (end > begin && from + (end - 1) * step > last)
+        end--;
+    for (int32_t i = 0; i < begin; i++)
+        a[i] = place_segment(work, row, y, x + (int64_t)i * part->stride_w, taps,
+                             work->gathered + (run->r + (size_t)i) * part->depth +
+                                 segment * work->padded);
+    for (int32_t i = begin; i < end; i++)
+        a[i] = work->in + (from + i * step);
+    for (int32_t i = end; i < run->n; i++)
+        a[i] = place_segment(work, row, y, x + (int64_t)i * part->stride_w, taps,
+                             work->gathered + (run->r + (size_t)i) * part->depth +
+                                 segment * work->padded);
+}
+
+static void place_run(const struct work *work, const struct row *row, struct run *run)
 {
     const struct scree_gemm_part *part = work->part;
     const struct scree_conv_shape *s = &work->gemm->shape;
-    size_t mr = (size_t)work->gemm->kernel->mr;
-    ptrdiff_t last = (ptrdiff_t)work->gemm->in_bytes - (ptrdiff_t)work->padded;
-    uint8_t *copy = work->gathered + r * part->depth;
-    const uint8_t **a = work->a + r;
     int64_t taps = part->segments_w == 1 ? part->taps_w : 1;
 
     for (int32_t tx = 0; tx < part->segments_w; tx++) {
-        int64_t x = row->x + (int64_t)tx * s->dilation_w, y = row->y;
-        bool inside = x >= 0 && x + taps <= s->in_w, beside = x >= s->in_w || x + taps <= 0;
-        ptrdiff_t from = find_input(work, row, y, x);
+        int64_t x = row->x + (int64_t)tx * s->dilation_w;
 
-        for (int32_t ty = 0; ty < part->taps_h; ty++, y += s->dilation_h, from += work->tap_rows) {
-            size_t segment = (size_t)(ty * part->segments_w + tx);
-
-            if (beside || y < 0 || y >= s->in_h) {
-                a[segment * mr] = work->outside;
-            } else if (inside && from <= last) {
-                a[segment * mr] = work->in + from;
-            } else {
-                a[segment * mr] = copy + segment * work->padded;
-                gather(work, row, y, x, taps, copy + segment * work->padded);
-            }
-        }
+        find_inside(work, run, x, taps);
+        for (int32_t ty = 0; ty < part->taps_h; ty++)
+            place_run_segment(work, row, run, (size_t)(ty * part->segments_w + tx),
+                              row->y + (int64_t)ty * s->dilation_h, x, taps);
     }
 }
 
@@ -173,22 +219,39 @@ static void place_pixels(const struct work *work, size_t m, size_t n_rows, size_
     }
 }
 
+/* Gathers the rows of a run. */
+static void gather_run(const struct work *work, const struct row *row, const struct run *run)
+{
+    struct row at = *row;
+
+    for (int32_t i = 0; i < run->n; i++, at.x += work->part->stride_w)
+        gather_row(work, &at, run->r + (size_t)i);
+}
+
 static void place_block(const struct work *work, size_t m, size_t n_rows, size_t c)
 {
+    const struct scree_gemm_part *part = work->part;
+    size_t step = (size_t)part->out_step_w * (size_t)work->gemm->shape.out_c * work->out_bytes;
     struct row row;
 
-    if (work->part->plain) {
+    if (part->plain) {
         place_pixels(work, m, n_rows, c);
         return;
     }
-    row = find_row(work->part, m);
-    for (size_t r = 0; r < n_rows; r++) {
-        work->to[r] = find_output(work, &row, c);
-        if (work->part->gathered)
-            gather_row(work, &row, r);
+    row = find_row(part, m);
+    for (size_t r = 0; r < n_rows;) {
+        int32_t rest = part->out_w - row.ox;
+        struct run run = {.r = r, .n = n_rows - r < (size_t)rest ? (int32_t)(n_rows - r) : rest};
+        uint8_t *to = find_output(work, &row, c);
+
+        for (int32_t i = 0; i < run.n; i++, to += step)
+            work->to[r + (size_t)i] = to;
+        if (part->gathered)
+            gather_run(work, &row, &run);
         else
-            place_segments(work, &row, r);
-        next_row(work->part, &row);
+            place_run(work, &row, &run);
+        r += (size_t)run.n;
+        skip_rows(part, &row, run.n);
     }
 }
 
@@ -246,7 +309,6 @@ static void run_tile(const struct scree_gemm *gemm, const void *in, const void *
         .a = (const uint8_t **)scratch + mr,
         .gathered = bytes + lists,
         .padded = round_up((size_t)part->segment_bytes, (size_t)gemm->kernel->kr),
-        .tap_rows = (ptrdiff_t)gemm->shape.dilation_h * gemm->shape.in_w * gemm->shape.in_c,
     };
     struct scree_gemm_block block = {
         .layer = &gemm->layer,

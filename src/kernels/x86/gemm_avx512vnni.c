@@ -158,54 +158,88 @@ static multiply_fn *const multiply_fns[ROWS][2][2] = {
 /* ---- sums of rows ------------------------------------------------------------------------------
  */
 
-/* 16 numbers whose sum is that of row r. */
-INLINE __m512i sum_row(const struct scree_gemm_block *block, int32_t r)
+INLINE __m128i add_products_128(__m128i sum, __m128i a, __m128i w, bool is_u8)
+{
+    return is_u8 ? _mm_dpbusd_epi32(sum, a, w) : _mm_dpbusd_epi32(sum, w, a);
+}
+
+/* 4 numbers whose sum is that of row r, of segments of at most 16 bytes. */
+INLINE __m128i sum_short_row(const struct scree_gemm_block *block, int32_t r, __mmask16 mask,
+                             const bool is_u8)
+{
+    __m128i sum = _mm_setzero_si128();
+
+    for (int32_t s = 0; s < block->n_segments; s++)
+        sum = add_products_128(sum, _mm_maskz_loadu_epi8(mask, block->a[s * ROWS + r]),
+                               _mm_set1_epi8(1), is_u8);
+    return sum;
+}
+
+/* 4 numbers whose sum is that of row r. */
+INLINE __m128i sum_long_row(const struct scree_gemm_block *block, int32_t r, const bool is_u8)
 {
     const __m512i ones = _mm512_set1_epi8(1);
     size_t n = (size_t)block->segment_bytes, full = n / 64 * 64;
     __m512i sum = _mm512_setzero_si512();
+    __m256i half;
 
     for (int32_t s = 0; s < block->n_segments; s++) {
         const uint8_t *a = block->a[s * ROWS + r];
 
         for (size_t k = 0; k < full; k += 64)
-            sum = add_products(sum, v_load(a + k), ones, block->layer->is_u8);
+            sum = add_products(sum, v_load(a + k), ones, is_u8);
         if (full < n)
-            sum = add_products(sum, v_load_n(a + full, n - full), ones, block->layer->is_u8);
+            sum = add_products(sum, v_load_n(a + full, n - full), ones, is_u8);
     }
-    return sum;
+    half = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
 /* [i] of the result is the sum of v[i]. */
-INLINE __m128i sum_each(const __m512i *v)
+INLINE __m128i sum_each(const __m128i *v)
 {
-    __m512i v01 =
-        _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
-    __m512i v23 =
-        _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
-    __m512i sum =
-        _mm512_add_epi32(_mm512_unpacklo_epi64(v01, v23), _mm512_unpackhi_epi64(v01, v23));
-    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+    __m128i v01 = _mm_add_epi32(_mm_unpacklo_epi32(v[0], v[1]), _mm_unpackhi_epi32(v[0], v[1]));
+    __m128i v23 = _mm_add_epi32(_mm_unpacklo_epi32(v[2], v[3]), _mm_unpackhi_epi32(v[2], v[3]));
 
-    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    return _mm_add_epi32(_mm_unpacklo_epi64(v01, v23), _mm_unpackhi_epi64(v01, v23));
+}
+
+/* Sets terms[n_rows]. */
+INLINE void sum_rows(const struct scree_gemm_block *block, int32_t *terms, const bool is_u8,
+                     const bool is_short)
+{
+    const __m128i factor = _mm_set1_epi32(-block->layer->weights_zp);
+    __mmask16 part = (__mmask16)((UINT32_C(1) << (block->segment_bytes % 32)) - 1);
+    int32_t last = block->n_rows - 1;
+
+    for (int32_t r = 0; r <= last; r += 4) {
+        __m128i v[4];
+        __mmask8 mask = (__mmask8)((1 << (last + 1 - r < 4 ? last + 1 - r : 4)) - 1);
+
+        UNROLL
+        for (int32_t i = 0; i < 4; i++) {
+            int32_t q = r + i < last ? r + i : last;
+
+            v[i] = is_short ? sum_short_row(block, q, part, is_u8) : sum_long_row(block, q, is_u8);
+        }
+        _mm_mask_storeu_epi32(terms + r, mask, _mm_mullo_epi32(sum_each(v), factor));
+    }
 }
 
 static void set_terms(const struct scree_gemm_block *block, int32_t *terms)
 {
-    const __m128i factor = _mm_set1_epi32(-block->layer->weights_zp);
-    int32_t last = block->n_rows - 1;
+    bool is_short = block->segment_bytes <= 16;
 
     if (block->layer->weights_zp == 0)
         return;
-    for (int32_t r = 0; r <= last; r += 4) {
-        __m512i v[4];
-        __mmask8 mask = (__mmask8)((1 << (last + 1 - r < 4 ? last + 1 - r : 4)) - 1);
-
-        UNROLL
-        for (int32_t i = 0; i < 4; i++)
-            v[i] = sum_row(block, r + i < last ? r + i : last);
-        _mm_mask_storeu_epi32(terms + r, mask, _mm_mullo_epi32(sum_each(v), factor));
-    }
+    if (block->layer->is_u8 && is_short)
+        sum_rows(block, terms, true, true);
+    else if (block->layer->is_u8)
+        sum_rows(block, terms, true, false);
+    else if (is_short)
+        sum_rows(block, terms, false, true);
+    else
+        sum_rows(block, terms, false, false);
 }
 
 /* ---- outputs -----------------------------------------------------------------------------------
