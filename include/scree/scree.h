@@ -183,9 +183,9 @@ struct scree_session_options {
  *
  * A delegate is not trusted: it is tried in a child process first, and if it fails there, the CPU
  * does all (scree_session_stats() has the reason). Its runs are checked, and a bad one is done
- * again on the CPU. With require_npu these are errors, and so is a model of which no operator can
- * be offloaded. What a delegate computes may differ from the CPU's bits by small steps: NPUs round
- * in other ways.
+ * again on the CPU. With require_npu these are errors (a run, if it is bad twice), and so is a
+ * model of which no operator can be offloaded. What a delegate computes may differ from the CPU's
+ * bits by small steps: NPUs round in other ways.
  *
  * options  NULL for the defaults; not kept
  * ret_session  owned by the caller, freed with scree_session_free(); holds a reference to the model

@@ -90,6 +90,16 @@ static void take_list(struct parser *parser, const struct scree_option *option, 
         add_to_list(list, parser->argc, parser->argv[parser->at++]);
 }
 
+static int take_text(struct parser *parser, const struct scree_option *option, const char *value)
+{
+    struct scree_texts *texts = (void *)(parser->args + option->offset);
+
+    if (texts->n == SCREE_MAX_TEXTS)
+        return usage_error(parser->verb, "too many of", option->name);
+    texts->v[texts->n++] = value;
+    return 0;
+}
+
 static int take_option(struct parser *parser, const char *word)
 {
     const char *value;
@@ -109,6 +119,8 @@ static int take_option(struct parser *parser, const char *word)
         value = parser->argv[parser->at++];
     if (option->kind == SCREE_OPTION_TEXT)
         *(const char **)(void *)(parser->args + option->offset) = value;
+    else if (option->kind == SCREE_OPTION_TEXTS)
+        return take_text(parser, option, value);
     else if (option->kind == SCREE_OPTION_LIST)
         take_list(parser, option, value);
     else

@@ -25,12 +25,21 @@ enum scree_option_kind {
     SCREE_OPTION_FLOAT, /* double, in [min, max] */
     SCREE_OPTION_TEXT,  /* const char * */
     SCREE_OPTION_LIST,  /* struct scree_list: all that follows up to the next option */
+    SCREE_OPTION_TEXTS, /* struct scree_texts: one each time the option is given */
 };
 
 /* Arguments of one kind: v[n], pointers into argv. */
 struct scree_list {
     int n;
     const char **v;
+};
+
+#define SCREE_MAX_TEXTS 16
+
+/* Values of an option that may be given again and again: v[n], pointers into argv. */
+struct scree_texts {
+    int n;
+    const char *v[SCREE_MAX_TEXTS];
 };
 
 /* Frees the array; the list is then empty. */
@@ -55,12 +64,28 @@ struct scree_common_args {
     bool help;
     int n_threads; /* 0: one for each fast processor */
     const char *device;
+    const char *delegate;
+    struct scree_texts delegate_options;
+    int delegate_timeout_s; /* 0: the library's own */
+    bool require_npu;
 };
 
 /* clang-format off */
 #define SCREE_COMMON_OPTIONS(type, member)                                                         \
-    {"device", 0, SCREE_OPTION_TEXT, "DEVICE", "where to run: auto or cpu (default auto)",         \
+    {"device", 0, SCREE_OPTION_TEXT, "DEVICE",                                                     \
+     "where to run: auto, cpu, or teflon for the NPU (default auto)",                              \
      offsetof(type, member.device), 0, 0},                                                         \
+    {"delegate", 0, SCREE_OPTION_TEXT, "FILE",                                                     \
+     "a TensorFlow Lite delegate (default: Mesa's libteflon.so, where it is)",                     \
+     offsetof(type, member.delegate), 0, 0},                                                       \
+    {"delegate-option", 0, SCREE_OPTION_TEXTS, "KEY=VALUE", "for the delegate; may be repeated",   \
+     offsetof(type, member.delegate_options), 0, 0},                                               \
+    {"delegate-timeout", 0, SCREE_OPTION_INT, "SECONDS",                                           \
+     "for it to compile and run the model once (default 30)",                                      \
+     offsetof(type, member.delegate_timeout_s), 1, 600},                                           \
+    {"require-npu", 0, SCREE_OPTION_FLAG, NULL,                                                    \
+     "fail (exit code 3) rather than fall back to the CPU",                                        \
+     offsetof(type, member.require_npu), 0, 0},                                                    \
     {"threads", 't', SCREE_OPTION_AUTO, "N",                                                       \
      "threads, 1 to 64; auto (the default): one for each fast processor",                          \
      offsetof(type, member.n_threads), 1, 64},                                                     \

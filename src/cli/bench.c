@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/scaling.h"
 
 /* The incumbent's verdict on a frame: its limits in ms. */
 #define SUCCESS_MS   50.0
@@ -14,7 +14,8 @@
 struct bench_args {
     int warmup, runs, seed;
     bool profile;
-    const char *shapes;
+    const char *shapes, *instances;
+    int concurrency;
     struct scree_common_args common;
 };
 
@@ -29,6 +30,12 @@ static const struct scree_option options[] = {
      offsetof(struct bench_args, profile), 0, 0},
     {"shape", 0, SCREE_OPTION_TEXT, "SHAPES", "new input shapes, as 1x320x320x3, comma separated",
      offsetof(struct bench_args, shapes), 0, 0},
+    {"instances", 'i', SCREE_OPTION_TEXT, "LIST",
+     "a row of a table for each number of sessions at once, as 1,2,3",
+     offsetof(struct bench_args, instances), 0, 0},
+    {"concurrency", 'c', SCREE_OPTION_INT, "N",
+     "with --instances: clients that ask at once (default: one for each)",
+     offsetof(struct bench_args, concurrency), 1, 64},
     SCREE_COMMON_OPTIONS(struct bench_args, common),
     {0}};
 
@@ -127,7 +134,7 @@ static void print_profile(const struct scree_session *session, const struct resu
 
     for (uint32_t i = 0; i < scree_session_n_nodes(session); i++)
         total += result->sum[i];
-    printf("\n  node  operator                   device        ms      %%      GMAC/s  output\n");
+    printf("\n  node  operator                   device          ms      %%      GMAC/s  output\n");
     for (uint32_t i = 0; i < scree_session_n_nodes(session); i++) {
         struct scree_node_report report;
         double ms = result->sum[i] / result->n;
@@ -136,7 +143,7 @@ static void print_profile(const struct scree_session *session, const struct resu
         scree_session_report(session, i, &report);
         if (report.macs > 0 && ms > 0)
             (void)snprintf(speed, sizeof speed, "%.2f", (double)report.macs / ms / 1e6);
-        printf("  %4u  %-25s  %-6s  %8.3f  %5.1f  %10s  %s\n", i, report.op, report.device, ms,
+        printf("  %4u  %-25s  %-8s  %8.3f  %5.1f  %10s  %s\n", i, report.op, report.device, ms,
                total > 0 ? result->sum[i] / total * 100 : 0, speed,
                scree_cli_shape(&report.shape, shape, sizeof shape));
     }
@@ -224,6 +231,25 @@ static int run_bench(struct scree_session *session, const char *path, const stru
     return rc;
 }
 
+/* Sessions side by side have one thread each unless more are asked for. */
+static int bench_instances(const char *path, struct bench_args *args)
+{
+    const struct scree_scaling scaling = {
+        .path = path,
+        .instances = args->instances,
+        .shapes = args->shapes,
+        .concurrency = args->concurrency,
+        .runs = args->runs,
+        .warmup = args->warmup,
+        .seed = args->seed,
+        .common = &args->common,
+    };
+
+    if (args->common.n_threads == 0)
+        args->common.n_threads = 1;
+    return scree_cli_scaling(&scaling);
+}
+
 static int run(int argc, char **argv)
 {
     struct bench_args args = {.warmup = 5, .runs = 50, .seed = 1};
@@ -235,10 +261,13 @@ static int run(int argc, char **argv)
 
     if (rc)
         return rc - 1;
+    if (args.instances)
+        return bench_instances(positionals.v[0], &args);
     rc = scree_cli_open_shaped(positionals.v[0], &args.common, args.shapes, &model, &session);
     if (rc)
         return rc;
     rc = run_bench(session, positionals.v[0], &args, (double)(scree_cli_now_ns() - start) / 1e6);
+    scree_cli_print_note(session);
     scree_session_free(session);
     scree_model_unref(model);
     return rc;
@@ -250,10 +279,13 @@ const struct scree_verb scree_verb_bench = {
     .min_positionals = 1,
     .max_positionals = 1,
     .summary = "Measure how fast a model runs on this machine",
-    .details = "Runs on random input. SUCCESS means that the median run takes less than 50 ms, "
-               "EXCELLENT\nat most 21 ms.",
+    .details =
+        "Runs on random input. SUCCESS means that the median run takes less than 50 ms, "
+        "EXCELLENT\nat most 21 ms. With --instances, several sessions run at once, each with "
+        "an NPU core of\nits own if there are enough: the table tells what more of them bring.",
     .options = options,
     .examples = "  scree bench model.tflite --threads 1 --profile\n"
-                "  scree bench model.tflite --runs 200 --json",
+                "  scree bench model.tflite --runs 200 --json\n"
+                "  scree bench model.tflite --device teflon --instances 1,2,3",
     .run = run,
 };

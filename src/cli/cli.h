@@ -29,6 +29,16 @@ int scree_cli_fail(int rc, const struct scree_error *err);
 /* Checks --device. Returns 0, or prints and returns SCREE_EXIT_NO_DEVICE or SCREE_EXIT_USAGE. */
 int scree_cli_check_device(const struct scree_common_args *common);
 
+/* The session options that the common options ask for. They point into `common`. */
+void scree_cli_session_options(const struct scree_common_args *common,
+                               struct scree_session_options *ret_options);
+
+/* Prints to stderr what went wrong with the session's delegate, if anything did. */
+void scree_cli_print_note(const struct scree_session *session);
+
+/* The same and the counts of scree_session_stats() as JSON. */
+json_t *scree_cli_npu_json(const struct scree_session *session);
+
 /* Opens model and session by the common options; either is NULL on failure, when an exit code is
  * returned and the text printed. With ret_session NULL, only the model. */
 int scree_cli_open(const char *path, const struct scree_common_args *common,
@@ -39,6 +49,11 @@ int scree_cli_open(const char *path, const struct scree_common_args *common,
 int scree_cli_open_shaped(const char *path, const struct scree_common_args *common,
                           const char *shapes, struct scree_model **ret_model,
                           struct scree_session **ret_session);
+
+/* One more session of a model that is open. `path` is for messages. Returns an exit code. */
+int scree_cli_open_another(const char *path, struct scree_model *model,
+                           const struct scree_common_args *common, const char *shapes,
+                           struct scree_session **ret_session);
 
 /* Fills every input of the session with bytes of a small generator: the same for the same seed,
  * everywhere. Floats are in [0, 1), bools 0 or 1, 32- and 64-bit integers in [0, 256), others any

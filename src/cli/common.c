@@ -28,10 +28,46 @@ int scree_cli_check_device(const struct scree_common_args *common)
 {
     const char *device = common->device;
 
-    if (!device || strcmp(device, "auto") == 0 || strcmp(device, "cpu") == 0)
+    if (!device || strcmp(device, "auto") == 0 || strcmp(device, "cpu") == 0 ||
+        strcmp(device, "teflon") == 0)
         return 0;
-    fprintf(stderr, "scree: no device '%s': auto and cpu are there\n", device);
+    fprintf(stderr, "scree: no device '%s': auto, cpu and teflon are there\n", device);
     return SCREE_EXIT_NO_DEVICE;
+}
+
+void scree_cli_session_options(const struct scree_common_args *common,
+                               struct scree_session_options *ret_options)
+{
+    *ret_options = (struct scree_session_options){
+        .n_threads = common->n_threads,
+        .device = common->device,
+        .delegate = common->delegate,
+        .n_delegate_options = (uint32_t)common->delegate_options.n,
+        .delegate_options = common->delegate_options.v,
+        .delegate_timeout_ms = common->delegate_timeout_s * 1000,
+        .require_npu = common->require_npu,
+    };
+}
+
+void scree_cli_print_note(const struct scree_session *session)
+{
+    struct scree_run_stats stats;
+
+    scree_session_stats(session, &stats);
+    if (stats.note[0])
+        fprintf(stderr, "scree: %s\n", stats.note);
+}
+
+json_t *scree_cli_npu_json(const struct scree_session *session)
+{
+    struct scree_run_stats stats;
+
+    scree_session_stats(session, &stats);
+    return json_pack("{s:s, s:s?, s:i, s:i, s:I, s:I, s:I, s:I, s:s}", "device", stats.device,
+                     "delegate", stats.delegate, "operators", (int)stats.n_nodes, "parts",
+                     (int)stats.n_parts, "runs", (json_int_t)stats.runs, "verified",
+                     (json_int_t)stats.verified, "repeated", (json_int_t)stats.repeated,
+                     "fallbacks", (json_int_t)stats.fallbacks, "note", stats.note);
 }
 
 static int parse_shape(const char **text, struct scree_shape *shape)
@@ -72,10 +108,11 @@ static int open_session(struct scree_model *model, const struct scree_common_arg
                         const char *shapes, struct scree_session **ret_session,
                         struct scree_error *err)
 {
-    struct scree_session_options options = {.n_threads = common->n_threads};
+    struct scree_session_options options;
     struct scree_shape *parsed = NULL;
     int rc;
 
+    scree_cli_session_options(common, &options);
     if (shapes) {
         rc = parse_shapes(shapes, scree_model_n_inputs(model), &parsed, err);
         if (rc < 0)
@@ -86,6 +123,19 @@ static int open_session(struct scree_model *model, const struct scree_common_arg
     rc = scree_session_new(model, &options, ret_session, err);
     free(parsed);
     return rc;
+}
+
+int scree_cli_open_another(const char *path, struct scree_model *model,
+                           const struct scree_common_args *common, const char *shapes,
+                           struct scree_session **ret_session)
+{
+    struct scree_error err;
+    int rc = open_session(model, common, shapes, ret_session, &err);
+
+    if (rc >= 0)
+        return SCREE_EXIT_OK;
+    rc = scree_wrap(&err, rc, "%s", path);
+    return scree_cli_fail(rc, &err);
 }
 
 int scree_cli_open_shaped(const char *path, const struct scree_common_args *common,
@@ -102,11 +152,10 @@ int scree_cli_open_shaped(const char *path, const struct scree_common_args *comm
     if (rc < 0)
         return scree_cli_fail(rc, &err);
     if (ret_session) {
-        rc = open_session(model, common, shapes, ret_session, &err);
-        if (rc < 0) {
+        rc = scree_cli_open_another(path, model, common, shapes, ret_session);
+        if (rc) {
             scree_model_unref(model);
-            rc = scree_wrap(&err, rc, "%s", path);
-            return scree_cli_fail(rc, &err);
+            return rc;
         }
     }
     *ret_model = model;

@@ -101,8 +101,8 @@ static void print_tensors(const struct scree_session *session)
 
 static void print_ops(const struct scree_session *session)
 {
-    printf(
-        "\n  node  operator                   device  output                       MMAC  remark\n");
+    printf("\n  node  operator                   device    output                       MMAC  "
+           "remark\n");
     for (uint32_t i = 0; i < scree_session_n_nodes(session); i++) {
         struct scree_node_report report;
         char shape[96], output[128], macs[24] = "";
@@ -112,7 +112,7 @@ static void print_ops(const struct scree_session *session)
                        scree_cli_shape(&report.shape, shape, sizeof shape));
         if (report.macs > 0)
             (void)snprintf(macs, sizeof macs, "%.3f", (double)report.macs / 1e6);
-        printf("  %4u  %-25s  %-6s  %-24s %8s  %s\n", i, report.op, report.device, output, macs,
+        printf("  %4u  %-25s  %-8s  %-24s %8s  %s\n", i, report.op, report.device, output, macs,
                report.reason);
     }
 }
@@ -151,6 +151,16 @@ static void print_task(const struct scree_session *session, const char *path, co
     scree_vision_free(vision);
 }
 
+static void print_delegate(const struct scree_session *session)
+{
+    struct scree_run_stats stats;
+
+    scree_session_stats(session, &stats);
+    if (stats.delegate)
+        printf("  delegate: %s runs %u operators in %u parts\n", stats.delegate, stats.n_nodes,
+               stats.n_parts);
+}
+
 static void print_text(const char *path, const struct scree_model *model,
                        const struct scree_session *session, const struct inspect_args *args)
 {
@@ -163,6 +173,7 @@ static void print_text(const char *path, const struct scree_model *model,
     print_tensors(session);
     print_task(session, path, args->task);
     print_session_counts(session);
+    print_delegate(session);
     scree_session_memory(session, &memory);
     printf("  %.1f million multiply-accumulates\n", (double)scree_cli_macs(session) / 1e6);
     printf("  memory: weights %s, arena %s, computed constants %s\n",
@@ -268,6 +279,7 @@ static int print_inspect_json(const char *path, const struct scree_model *model,
         json_object_set_new(json, "head", json_string(scree_vision_head(vision)));
     }
     scree_vision_free(vision);
+    json_object_set_new(json, "npu", scree_cli_npu_json(session));
     if (args->ops)
         json_object_set_new(json, "operators", ops_json(session));
     return scree_cli_print_json(json);
@@ -300,6 +312,7 @@ static int run(int argc, char **argv)
         rc = print_inspect_json(positionals.v[0], model, session, &args);
     else
         print_text(positionals.v[0], model, session, &args);
+    scree_cli_print_note(session);
     scree_session_free(session);
     scree_model_unref(model);
     return rc;

@@ -279,6 +279,7 @@ static int prepare_drawing(struct looker *looker, const struct paths *paths)
 
 static int look_with_model(struct looker *looker, const char *model, const struct paths *paths)
 {
+    struct scree_run_stats stats;
     struct scree_error err;
     int code = prepare_drawing(looker, paths);
     int rc = code ? 0 : open_vision(looker, model, &err);
@@ -289,10 +290,12 @@ static int look_with_model(struct looker *looker, const char *model, const struc
         return scree_cli_fail(rc, &err);
     looker->results = looker->args->common.json ? json_array() : NULL;
     code = look_at_all(looker, paths);
+    scree_session_stats(looker->session, &stats);
+    scree_cli_print_note(looker->session);
     if (looker->results &&
         scree_cli_print_json(json_pack("{s:s, s:s, s:s, s:s, s:o}", "model", model, "task",
                                        scree_task_name(scree_vision_task(looker->vision)), "head",
-                                       scree_vision_head(looker->vision), "device", "cpu",
+                                       scree_vision_head(looker->vision), "device", stats.device,
                                        "results", looker->results)))
         code = SCREE_EXIT_FAILED;
     return code;

@@ -116,7 +116,8 @@ static int run_once(struct scree_session *session, const struct run_args *args)
         rc = write_output(&tensor, i, args, json);
     }
     if (json && rc == SCREE_EXIT_OK)
-        return scree_cli_print_json(json_pack("{s:o}", "outputs", json));
+        return scree_cli_print_json(
+            json_pack("{s:o, s:o}", "outputs", json, "npu", scree_cli_npu_json(session)));
     json_decref(json);
     return rc;
 }
@@ -130,6 +131,7 @@ static int run_model(const char *path, const struct run_args *args)
     if (rc)
         return rc;
     rc = run_once(session, args);
+    scree_cli_print_note(session);
     scree_session_free(session);
     scree_model_unref(model);
     return rc;

@@ -161,8 +161,7 @@ static int give_up(struct making *making, int rc, const char *why, struct scree_
     if (rc == -ENOMEM)
         return fail_memory(err);
     if (offload->is_required)
-        return scree_fail(err, ENODEV, "%s: %s: %s", offload->delegate->path, making->model->name,
-                          why);
+        return scree_fail(err, ENODEV, "%s: %s", offload->delegate->path, why);
     if (!expected)
         (void)snprintf(offload->stats.note, sizeof offload->stats.note,
                        "%s: %s: %s; the CPU does it all", offload->delegate->path,
@@ -443,6 +442,8 @@ int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scre
         return 0;
     }
     end = scree_delegate_run(offload->instance, index, NULL);
+    if (end != SCREE_DELEGATE_OK && offload->is_required)
+        end = scree_delegate_run(offload->instance, index, NULL);
     if (end != SCREE_DELEGATE_OK)
         return note_bad_run(offload, end, err);
     offload->n_bad = 0;

@@ -46,7 +46,7 @@ Try 'scree bench --help'.
 [2]
 
 $ scree inspect --device npu a.tflite
-scree: no device 'npu': auto and cpu are there
+scree: no device 'npu': auto, cpu and teflon are there
 [3]
 
 Files that cannot be used have exit code 4.
