@@ -517,14 +517,19 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      size_t n_name, const uint8_t *value, size_t n_value, uint8_t flags, void *user)
 {
     struct scree_grpc_call *call = find_call(user, frame->hd.stream_id);
+    uint8_t *to;
 
     (void)session, (void)flags;
     if (!call || memchr(name, 0, n_name) || memchr(value, 0, n_value))
         return 0;
-    scree_buffer_add(&call->headers, name, n_name);
-    scree_buffer_add(&call->headers, "", 1);
-    scree_buffer_add(&call->headers, value, n_value);
-    scree_buffer_add(&call->headers, "", 1);
+    /* Both or none, so that what is there is always whole. */
+    to = scree_buffer_extend(&call->headers, n_name + n_value + 2);
+    if (!to)
+        return 0;
+    memcpy(to, name, n_name);
+    to[n_name] = 0;
+    memcpy(to + n_name + 1, value, n_value);
+    to[n_name + 1 + n_value] = 0;
     return 0;
 }
 
