@@ -54,7 +54,6 @@ struct scree_examination {
     char release[96]; /* "6.18.0", of the kernel */
     struct scree_npu npu;
     uint32_t n_nodes, n_enabled; /* cores in the device tree */
-    uint32_t clock_mhz;          /* 0: not told */
     struct scree_teflon teflon;
 };
 

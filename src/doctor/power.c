@@ -80,7 +80,6 @@ void scree_check_clock(struct scree_examination *x)
 
     if (mhz == 0)
         return;
-    x->clock_mhz = mhz;
     if (mhz <= SLOW_MHZ) {
         scree_found(x, SCREE_FINDING_WARNING,
                     "The NPU %s %u MHz, as mainline Linux has it; it could do 1000. By estimate "
