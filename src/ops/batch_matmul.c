@@ -397,8 +397,9 @@ static void quantize_rows(struct matmul_run *run)
     int32_t *zero_points = (int32_t *)(void *)(memory + params->zero_points);
     int32_t *sums = (int32_t *)(void *)(memory + params->sums);
 
-    scree_hybrid_quantize_rows(run->call->kernels->hybrid, quantized, scales, zero_points, run->left,
-                               params->left.n_matrices * (size_t)params->shape.in_w, depth,
+    scree_hybrid_quantize_rows(run->call->kernels->hybrid, quantized, scales, zero_points,
+                               run->left, params->left.n_matrices * (size_t)params->shape.in_w,
+                               depth,
                                run->call->node->options.batch_matmul.asymmetric_quantize_inputs);
     scree_sum_rows_s8(sums, run->right, params->right.n_matrices * (size_t)params->shape.out_c,
                       depth);

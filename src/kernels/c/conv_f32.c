@@ -114,10 +114,24 @@ static bool plan_memory(struct scree_conv_f32 *plan)
     return scree_add_size(pointers, zeros, &n) && scree_add_size(n, copies, &plan->scratch_bytes);
 }
 
+/* Where a filter of one pixel meets every pixel, these may as well lie in one line. */
+static void join_lines(struct scree_conv_shape *s)
+{
+    int64_t n = (int64_t)s->n * s->in_h * s->in_w;
+
+    if (s->transposed || s->filter_h != 1 || s->filter_w != 1 || s->stride_h != 1 ||
+        s->stride_w != 1 || s->pad_top != 0 || s->pad_left != 0 || s->out_h != s->in_h ||
+        s->out_w != s->in_w || n > INT32_MAX)
+        return;
+    s->n = s->in_h = s->out_h = 1;
+    s->in_w = s->out_w = (int32_t)n;
+}
+
 bool scree_conv_f32_plan(struct scree_conv_f32 *plan, const struct scree_conv_shape *shape,
                          const struct scree_gemm_f32 *gemm, float min, float max)
 {
     *plan = (struct scree_conv_f32){.shape = *shape, .gemm = gemm, .min = min, .max = max};
+    join_lines(&plan->shape);
     plan->group_columns = (size_t)(shape->out_c / shape->n_groups);
     plan->padded_columns = ceil_div(plan->group_columns, gemm->lanes) * gemm->lanes;
     if (!plan_segments(plan) || plan->depth == SIZE_MAX || !plan_rows(plan))
@@ -212,14 +226,12 @@ static struct pixel find_pixel(const struct scree_conv_f32 *plan, const struct i
     return pixel;
 }
 
-static void next_pixel(const struct scree_conv_f32 *plan, const struct item *item,
-                       struct pixel *pixel)
+/* Moves to the beginning of the next line. */
+static void next_line(const struct scree_conv_f32 *plan, const struct item *item,
+                      struct pixel *pixel)
 {
     const struct scree_conv_shape *s = &plan->shape;
 
-    pixel->x += phase_step(s->stride_w, s->transposed);
-    if (++pixel->column < pixel->columns)
-        return;
     pixel->column = 0;
     pixel->x = item->phase_x;
     pixel->y += phase_step(s->stride_h, s->transposed);
@@ -228,6 +240,14 @@ static void next_pixel(const struct scree_conv_f32 *plan, const struct item *ite
     pixel->line = 0;
     pixel->y = item->phase_y;
     pixel->image++;
+}
+
+static void next_pixel(const struct scree_conv_f32 *plan, const struct item *item,
+                       struct pixel *pixel)
+{
+    pixel->x += phase_step(plan->shape.stride_w, plan->shape.transposed);
+    if (++pixel->column == pixel->columns)
+        next_line(plan, item, pixel);
 }
 
 /* A thread's scratch. */
@@ -299,6 +319,29 @@ static size_t point_lines(const struct scree_conv_f32 *plan, const struct item *
     return plan->n_segments;
 }
 
+/* Points a run of rows in one line of the output at line y of the input, the first at pixel x and
+ * the others `step` pixels apart each; what is outside at zeros. */
+static void point_run(const struct scree_conv_f32 *plan, const float *in, const float *zeros,
+                      int32_t image, int64_t y, int64_t x, int32_t step, const float **rows,
+                      size_t n)
+{
+    const struct scree_conv_shape *s = &plan->shape;
+    bool is_beside = y < 0 || y >= s->in_h;
+    size_t before = x < 0 ? (size_t)((-x + step - 1) / step) : 0;
+    size_t end = x < s->in_w ? (size_t)((s->in_w - x + step - 1) / step) : 0;
+    const float *from;
+
+    before = is_beside ? n : smaller(before, n);
+    end = is_beside ? n : smaller(end, n);
+    for (size_t r = 0; r < before; r++)
+        rows[r] = zeros;
+    from = before < end ? in + scree_conv_offset(s, image, y, x + (int64_t)before * step) : zeros;
+    for (size_t r = before; r < end; r++, from += (size_t)step * (size_t)s->in_c)
+        rows[r] = from;
+    for (size_t r = before > end ? before : end; r < n; r++)
+        rows[r] = zeros;
+}
+
 /* Points segment `at` of all rows of a block at the input under pixel (ky, kx) of the filter. */
 static void point_tap(const struct scree_conv_f32 *plan, const struct item *item, const float *in,
                       const struct scratch *scratch, size_t at, int64_t ky, int64_t kx)
@@ -306,22 +349,22 @@ static void point_tap(const struct scree_conv_f32 *plan, const struct item *item
     const struct scree_conv_shape *s = &plan->shape;
     struct pixel pixel = find_pixel(plan, item);
     const float **rows = scratch->rows + at * plan->block_rows;
+    const float *group = in + item->group * plan->length;
 
     scratch->depths[at] = (size_t)(ky * s->filter_w + kx) * plan->length;
-    for (size_t r = 0; r < item->n_rows; r++, next_pixel(plan, item, &pixel)) {
+    for (size_t r = 0, n; r < item->n_rows; r += n) {
         int64_t y = (int64_t)pixel.y * s->stride_h - s->pad_top + ky * s->dilation_h;
         int64_t x = (int64_t)pixel.x * s->stride_w - s->pad_left + kx * s->dilation_w;
-        const float *from;
 
+        n = smaller(item->n_rows - r, (size_t)(pixel.columns - pixel.column));
         if (s->transposed) {
-            y = (int64_t)pixel.y + s->pad_top - ky;
-            x = (int64_t)pixel.x + s->pad_left - kx;
-            /* what is left of the input is not rounded to its first line or column */
-            y = y < 0 ? -1 : y / s->stride_h;
-            x = x < 0 ? -1 : x / s->stride_w;
+            /* exact divisions: the pixels of a phase are those for which they are */
+            y = ((int64_t)pixel.y + s->pad_top - ky) / s->stride_h;
+            x = ((int64_t)pixel.x + s->pad_left - kx) / s->stride_w;
         }
-        from = find_input(s, in, pixel.image, y, x);
-        rows[r] = from ? from + item->group * plan->length : scratch->zeros;
+        point_run(plan, group, scratch->zeros, pixel.image, y, x, s->transposed ? 1 : s->stride_w,
+                  rows + r, n);
+        next_line(plan, item, &pixel);
     }
 }
 
