@@ -67,11 +67,11 @@ static inline int32_t scree_binary_input(int32_t q, const struct scree_binary_pa
                           p->multiplier[k]);
 }
 
-/* clamp(x + y), clamp(x - y), clamp(x * y): f16 rounds after each step. min, max of the type. */
-scree_row_fn scree_add_f32, scree_add_f16, scree_add_i64, scree_add_i32, scree_add_i16;
-scree_row_fn scree_sub_f32, scree_sub_i64, scree_sub_i32;
-scree_row_fn scree_mul_f32, scree_mul_f16, scree_mul_i64, scree_mul_i32, scree_mul_u32,
-    scree_mul_i16;
+/* clamp(x + y), clamp(x - y), clamp(x * y), of floats in kernels/rows_f32.h: f16 rounds after each
+ * step. min, max of the type. */
+scree_row_fn scree_add_f16, scree_add_i64, scree_add_i32, scree_add_i16;
+scree_row_fn scree_sub_i64, scree_sub_i32;
+scree_row_fn scree_mul_f16, scree_mul_i64, scree_mul_i32, scree_mul_u32, scree_mul_i16;
 
 /* clamp(out_zero_point + out_multiplier * (s(x, 0) +- s(y, 1))), s = scree_binary_input. left_shift
  * is 20 for 8 bits, 15 for 16; multiplier[k] <= 1/2, so nothing overflows 32 bits. */

@@ -24,6 +24,7 @@
 #include "kernels/lut.h"
 #include "kernels/move.h"
 #include "kernels/resize.h"
+#include "kernels/rows_f32.h"
 #include "kernels/softmax.h"
 
 /* One member a kernel: a function, or a description with functions in it. */
@@ -39,6 +40,7 @@ struct scree_kernels {
     /* kernels/gemm_f32.h: products rounded, and perhaps not */
     const struct scree_gemm_f32 *gemm_f32, *gemm_f32_fused;
     const struct scree_hybrid_kernel *hybrid; /* kernels/hybrid.h */
+    const struct scree_rows_f32 *rows_f32;    /* kernels/rows_f32.h */
     scree_depthwise_f32_fn *depthwise_f32;    /* kernels/depthwise.h */
 };
 

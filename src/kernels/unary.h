@@ -26,13 +26,12 @@ struct scree_unary_params {
     int32_t swish_shift, reluish_shift; /* their exponents, swish_shift <= 0 */
 };
 
-/* f32. hard_swish: x * min(6, max(0, x + 3)) / 6. round: halves to even. gelu_tanh: the
- * approximation by tanh. clamp: to [min_f32, max_f32]. elu: e^x - 1 below 0. */
+/* f32; more in kernels/rows_f32.h. round: halves to even. gelu_tanh: the
+ * approximation by tanh. elu: e^x - 1 below 0. */
 scree_row_fn scree_abs_f32, scree_neg_f32, scree_exp_f32, scree_log_f32, scree_sqrt_f32,
     scree_rsqrt_f32, scree_sin_f32, scree_cos_f32, scree_square_f32, scree_floor_f32,
-    scree_ceil_f32, scree_round_f32, scree_sign_f32, scree_clamp_f32, scree_leaky_relu_f32,
-    scree_elu_f32, scree_gelu_f32, scree_gelu_tanh_f32, scree_logistic_f32, scree_tanh_f32,
-    scree_hard_swish_f32;
+    scree_ceil_f32, scree_round_f32, scree_sign_f32, scree_leaky_relu_f32, scree_elu_f32,
+    scree_gelu_f32, scree_gelu_tanh_f32, scree_logistic_f32, scree_tanh_f32;
 
 /* f16, through f32 */
 scree_row_fn scree_neg_f16, scree_floor_f16, scree_round_f16, scree_sin_f16, scree_cos_f16,

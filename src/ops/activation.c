@@ -2,6 +2,7 @@
  */
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "ops/binary.h"
 #include "ops/common.h"
 #include "ops/unary.h"
@@ -38,7 +39,7 @@ static int prepare_clamp(struct scree_call *call, float min, float max, struct s
     params = &unary->params;
     params->min_f32 = min;
     params->max_f32 = max;
-    unary->row = scree_clamp_f32;
+    unary->row = call->kernels->rows_f32->clamp;
     if (call->inputs[0]->type == SCREE_TYPE_FLOAT32)
         return 0;
     rc = scree_unary_prepare_quantized(call, unary, err);
@@ -169,7 +170,11 @@ int scree_logistic_prepare(struct scree_call *call, struct scree_error *err)
 
     if (rc < 0)
         return rc;
-    unary->row = type == SCREE_TYPE_FLOAT16 ? scree_logistic_f16 : scree_logistic_f32;
+    unary->row = scree_logistic_f16;
+    unary->params.min_f32 = SCREE_LOGISTIC_MIN;
+    unary->params.max_f32 = SCREE_LOGISTIC_MAX;
+    if (type == SCREE_TYPE_FLOAT32)
+        unary->row = call->exact_floats ? scree_logistic_f32 : call->kernels->rows_f32->logistic;
     if (type == SCREE_TYPE_FLOAT32 || type == SCREE_TYPE_FLOAT16)
         return 0;
     rc = scree_unary_prepare_quantized(call, unary, err);
@@ -250,7 +255,7 @@ int scree_hard_swish_prepare(struct scree_call *call, struct scree_error *err)
 
     if (rc < 0)
         return rc;
-    unary->row = scree_hard_swish_f32;
+    unary->row = call->kernels->rows_f32->hard_swish;
     if (is_8bit(call->inputs[0]->type))
         rc = prepare_hard_swish_quantized(call, unary, err);
     return rc;

@@ -204,7 +204,7 @@ static int prepare_sum(const struct scree_call *call, enum scree_activation acti
 
 int scree_add_prepare(struct scree_call *call, struct scree_error *err)
 {
-    const struct scree_binary_kernels kernels = {.f32 = scree_add_f32,
+    const struct scree_binary_kernels kernels = {.f32 = call->kernels->rows_f32->add,
                                                  .f16 = scree_add_f16,
                                                  .i64 = scree_add_i64,
                                                  .i32 = scree_add_i32,
@@ -224,7 +224,7 @@ int scree_add_prepare(struct scree_call *call, struct scree_error *err)
 
 int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
 {
-    const struct scree_binary_kernels kernels = {.f32 = scree_sub_f32,
+    const struct scree_binary_kernels kernels = {.f32 = call->kernels->rows_f32->sub,
                                                  .i64 = scree_sub_i64,
                                                  .i32 = scree_sub_i32,
                                                  .i16 = scree_sub_q16,
@@ -246,7 +246,7 @@ int scree_sub_prepare(struct scree_call *call, struct scree_error *err)
 
 int scree_mul_prepare(struct scree_call *call, struct scree_error *err)
 {
-    const struct scree_binary_kernels kernels = {.f32 = scree_mul_f32,
+    const struct scree_binary_kernels kernels = {.f32 = call->kernels->rows_f32->mul,
                                                  .f16 = scree_mul_f16,
                                                  .i64 = scree_mul_i64,
                                                  .i32 = scree_mul_i32,

@@ -72,13 +72,6 @@ static inline float logistic_of_tensor(float x)
     return x < -9.0f ? expf(x) : 1.0f / (1.0f + expf(-x));
 }
 
-static inline float hard_swish_of(float x)
-{
-    float relu6 = x + 3 > 0 ? x + 3 : 0;
-
-    return x * (relu6 < 6 ? relu6 : 6) / 6;
-}
-
 ROWS(abs_f32, float, fabsf(x))
 ROWS(neg_f32, float, -x)
 ROWS(exp_f32, float, expf(x))
@@ -92,14 +85,12 @@ ROWS(floor_f32, float, floorf(x))
 ROWS(ceil_f32, float, ceilf(x))
 ROWS(round_f32, float, rintf(x))
 ROWS(sign_f32, float, sign_of(x))
-ROWS(clamp_f32, float, CLAMP(x, p->min_f32, p->max_f32))
 ROWS(leaky_relu_f32, float, x > 0 ? x : x * p->alpha)
 ROWS(elu_f32, float, scree_elu_of(x, NULL))
 ROWS(gelu_f32, float, scree_gelu_of(x, NULL))
 ROWS(gelu_tanh_f32, float, scree_gelu_tanh_of(x, NULL))
 ROWS(logistic_f32, float, logistic_of_tensor(x))
 ROWS(tanh_f32, float, tanhf(x))
-ROWS(hard_swish_f32, float, hard_swish_of(x))
 
 ROWS(neg_f16, scree_half, x ^ 0x8000)
 ROWS_F16(floor, floorf)

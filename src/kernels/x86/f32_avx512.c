@@ -8,3 +8,4 @@
 #include "kernels/f32/depthwise.h"
 #include "kernels/f32/gemm.h"
 #include "kernels/f32/hybrid.h"
+#include "kernels/f32/rows.h"
