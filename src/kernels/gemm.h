@@ -68,7 +68,7 @@ struct scree_gemm_block {
     const uint8_t *panels; /* [ceil(n_channels / nr)][panel_bytes], aligned to 64 */
     size_t panel_bytes;    /* kernel->params_bytes + nr * depth, rounded up to 64 */
     size_t depth;          /* n_segments * segment_bytes, these rounded up to kr */
-    void *scratch;         /* row_scratch * mr * depth bytes, aligned to 64 */
+    void *scratch;         /* row_scratch * mr * depth bytes and 64 more, aligned to 64 */
 };
 
 /* An implementation. A panel is, in this order,

@@ -536,7 +536,7 @@ static void finish_parts(struct scree_gemm *gemm)
         set_tiles(part, gemm);
         segments = (size_t)part->n_segments;
         bytes = round_up(mr * (1 + segments) * sizeof(void *), 64) +
-                round_up(mr * part->depth, 64) + gemm->kernel->row_scratch * mr * part->depth;
+                round_up(mr * part->depth, 64) + gemm->kernel->row_scratch * mr * part->depth + 64;
         gemm->scratch_bytes = larger(gemm->scratch_bytes, bytes);
     }
 }
