@@ -1,6 +1,9 @@
+/* each over those before */
 #include "kernels/x86/vec256.h"
-/* over these vectors */
-#include "kernels/x86/depthwise_block.h"
+
+#include "kernels/x86/requantize.h"
+
+#include "kernels/depthwise_block.h"
 
 static const struct scree_depthwise_width width = WIDTH;
 static const struct scree_depthwise_width *const widths[] = {&width, &width};

@@ -1,5 +1,8 @@
+/* each over those before */
 #include "kernels/x86/vec256.h"
-/* over these vectors */
-#include "kernels/x86/depthwise_block.h"
+
+#include "kernels/x86/requantize.h"
+
+#include "kernels/depthwise_block.h"
 
 const struct scree_depthwise_width scree_depthwise_width_avx512vl = WIDTH;

@@ -39,17 +39,32 @@ struct v_requant {
     enum v_requant_mode mode;
 };
 
-static inline vec v_requant_rising(vec acc, vecf scale, vecf offset)
+/* The constants of a vector of channels that are kept in registers, for V_REQUANT_RISING. */
+struct v_requant_regs {
+    vecf scale, offset;
+};
+
+static inline struct v_requant_regs v_requant_load(const struct v_requant *r)
 {
-    return v_round(v_fma(v_to_float(acc), scale, offset));
+    return (struct v_requant_regs){v_loadf(r->scale), v_loadf(r->offset)};
+}
+
+/* The output's zero point as v_requant() wants it. */
+static inline vec v_requant_zp(int32_t zp)
+{
+    return v_set32(zp);
 }
 
 /* A vector of accumulators to numbers that have yet to be clamped: by v_pack32(), which saturates,
- * and then. zp, the output's zero point in each lane, is read in mode V_REQUANT_SIGNED only. */
-static inline vec v_requant(vec acc, const struct v_requant *r, enum v_requant_mode mode, vec zp)
+ * and then. regs is read in mode V_REQUANT_RISING only, r and zp in the others. */
+static inline vec v_requant_with(vec acc, const struct v_requant *r,
+                                 const struct v_requant_regs *regs, enum v_requant_mode mode,
+                                 vec zp)
 {
     vecf x, offset;
 
+    if (mode == V_REQUANT_RISING)
+        return v_round(v_fma(v_to_float(acc), regs->scale, regs->offset));
     if (mode == V_REQUANT_MIXED)
         mode = r->mode;
     if (mode == V_REQUANT_EXACT)
@@ -59,6 +74,21 @@ static inline vec v_requant(vec acc, const struct v_requant *r, enum v_requant_m
     if (mode == V_REQUANT_RISING)
         return v_round(v_fma(x, v_loadf(r->scale), offset));
     return v_add32(v_round(v_fma(x, v_loadf(r->scale), v_copy_sign(offset, x))), zp);
+}
+
+/* The same with all constants from memory. */
+static inline vec v_requant(vec acc, const struct v_requant *r, enum v_requant_mode mode, vec zp)
+{
+    const struct v_requant_regs regs = v_requant_load(r);
+
+    return v_requant_with(acc, r, &regs, mode, zp);
+}
+
+/* Two vectors of these numbers to 16 bits. */
+static inline vec v_requant_words(vec a, vec b, vec zp)
+{
+    (void)zp;
+    return v_pack32(a, b);
 }
 
 /* ---- the fit -----------------------------------------------------------------------------------
@@ -79,7 +109,7 @@ struct v_requant_fit {
 static inline vec v_requant_fit_output(const struct v_requant_fit *fit, vec acc,
                                        const struct v_requant *r)
 {
-    vec y = v_requant(v_add32(acc, v_load(r->lift)), r, r->mode, v_set32(fit->zp));
+    vec y = v_requant(v_add32(acc, v_load(r->lift)), r, r->mode, v_requant_zp(fit->zp));
 
     return v_min32(v_max32(y, v_set32(fit->min)), v_set32(fit->max));
 }

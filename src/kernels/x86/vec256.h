@@ -292,6 +292,8 @@ static inline vecf v_copy_sign(vecf x, vecf s)
 
 /* ---- products of bytes ---- */
 
+#define V_SIGNED_INPUT false /* the first factor is uint8 */
+
 #if defined(__AVXVNNI__) || defined(__AVX512VNNI__)
 
 /* Four unsigned bytes in each lane, and the signed weights that they are multiplied by. */

@@ -277,6 +277,8 @@ static inline vecf v_copy_sign(vecf x, vecf s)
 
 /* ---- products of bytes ---- */
 
+#define V_SIGNED_INPUT false /* the first factor is uint8 */
+
 /* Four unsigned bytes in each lane, and the signed weights that they are multiplied by. */
 typedef vec v_quads;
 typedef vec v_weights;

@@ -1,13 +1,14 @@
-/* kernels/x86/depthwise.h - depthwise convolution of bytes, by blocks of channels.
+/* kernels/depthwise_layer.h - depthwise convolution of bytes, by blocks of channels.
  *
  * A layer is cut into blocks of channels, each for the code of one vector size (struct
  * scree_depthwise_width, made by depthwise_block.h), and into tiles of rows and blocks.
  *
- * Input bytes are taken for unsigned, int8 with the sign bit flipped; the input's zero point is in
- * the bias, and outside the input lie bytes of the zero point. Outputs are computed as int8, uint8
- * with the sign bit flipped in the end. */
-#ifndef SCREE_KERNELS_X86_DEPTHWISE_H
-#define SCREE_KERNELS_X86_DEPTHWISE_H
+ * Input bytes are taken for uint8 or for int8, as the code's multiplication wants it: those of the
+ * other type with the sign bit flipped. The input's zero point is in the bias, and outside the
+ * input lie bytes of the zero point. Outputs are computed as int8, uint8 with the sign bit flipped
+ * in the end. */
+#ifndef SCREE_KERNELS_DEPTHWISE_LAYER_H
+#define SCREE_KERNELS_DEPTHWISE_LAYER_H
 
 #include "kernels/depthwise.h"
 
@@ -20,7 +21,8 @@ struct scree_depthwise_unit;
 
 /* What there is for a vector size. */
 struct scree_depthwise_width {
-    int32_t n; /* channels of a block */
+    int32_t n;         /* channels of a block */
+    bool signed_input; /* bytes are taken for int8, else for uint8 */
 
     /* The size of a packed block. */
     size_t (*block_bytes)(const struct scree_conv_shape *shape);
@@ -61,7 +63,8 @@ struct scree_depthwise_source {
     const struct scree_conv_quant *quant;
     const uint8_t *filter;
     const int32_t *bias;
-    uint8_t flip; /* 0x80 if bytes are unsigned: then all are int8 */
+    uint8_t flip;                  /* of weights, 0x80 if bytes are unsigned: then all are int8 */
+    int32_t input_zp, input_least; /* zero point and least value of the bytes as they are taken */
 };
 
 /* Weight k of a channel, less the zero point: in [-255, 255]. */

@@ -1,5 +1,5 @@
-/* kernels/x86/depthwise_block.h - depthwise convolution of a block of channels, over vec512.h or
- * vec256.h.
+/* kernels/depthwise_block.h - depthwise convolution of a block of channels, over a header of
+ * vectors.
  *
  * A block is a vector of bytes wide. The bytes of up to four rows of the input are interleaved, so
  * that each 32 bits hold four vertical taps of a channel ("quads"), in four vectors for a column of
@@ -14,15 +14,14 @@
  * Weights less their zero point, where they are beyond what v_weights hold, are the sum of two
  * terms.
  *
- * Include vec512.h or vec256.h before: WIDTH is then an initializer of
- * struct scree_depthwise_width. */
-#ifndef SCREE_KERNELS_X86_DEPTHWISE_BLOCK_H
-#define SCREE_KERNELS_X86_DEPTHWISE_BLOCK_H
+ * Include x86/vec512.h or x86/vec256.h and x86/requantize.h before, or arm/vec128.h and
+ * arm/requantize.h. WIDTH is then an initializer of struct scree_depthwise_width. */
+#ifndef SCREE_KERNELS_DEPTHWISE_BLOCK_H
+#define SCREE_KERNELS_DEPTHWISE_BLOCK_H
 
 #include <string.h>
 
-#include "kernels/x86/depthwise.h"
-#include "kernels/x86/requantize.h"
+#include "kernels/depthwise_layer.h"
 
 #define AHEAD 4 /* outputs computed at once from quads in memory */
 
@@ -92,8 +91,8 @@ static inline void interleave(const struct job *job, const struct row *rows, int
 
 /* How two vectors of sums become 16-bit words of outputs. */
 struct half {
-    vecf scale[2], offset[2]; /* unless the mode is V_REQUANT_MIXED */
     vec bias[2], zp;
+    struct v_requant_regs regs[2];
     const struct v_requant *requant;
 };
 
@@ -102,8 +101,7 @@ static inline struct half half_of(const struct job *job, int half)
     struct half ret = {.zp = job->zp, .requant = &job->block->requant[2 * half]};
 
     for (int i = 0; i < 2; i++) {
-        ret.scale[i] = v_loadf(ret.requant[i].scale);
-        ret.offset[i] = v_loadf(ret.requant[i].offset);
+        ret.regs[i] = v_requant_load(&ret.requant[i]);
         ret.bias[i] = v_load(job->block->bias[2 * half + i]);
     }
     return ret;
@@ -114,9 +112,8 @@ static inline vec words_of(const struct half *half, enum v_requant_mode mode, co
     vec y[2];
 
     for (int i = 0; i < 2; i++)
-        y[i] = mode == V_REQUANT_RISING ? v_requant_rising(acc[i], half->scale[i], half->offset[i])
-                                        : v_requant(acc[i], &half->requant[i], mode, half->zp);
-    return v_pack32(y[0], y[1]);
+        y[i] = v_requant_with(acc[i], &half->requant[i], &half->regs[i], mode, half->zp);
+    return v_requant_words(y[0], y[1], half->zp);
 }
 
 /* Stores the outputs of a pixel. */
@@ -350,7 +347,7 @@ static struct job job_of(const struct scree_depthwise_layer *layer,
         .skip = (size_t)unit->skip,
         .flip = flip,
         .outside = v_xor(v_load(layer->outside), flip),
-        .zp = v_set32(layer->zp),
+        .zp = v_requant_zp(layer->zp),
         .min = v_set8((int8_t)layer->min),
         .max = v_set8((int8_t)layer->max),
         .clamps = layer->min > INT8_MIN || layer->max < INT8_MAX,
@@ -476,9 +473,10 @@ static bool pack(const struct scree_depthwise_layer *layer,
     return true;
 }
 
-#define WIDTH                                                                 \
-    {                                                                         \
-        .n = VEC_BYTES, .block_bytes = block_bytes, .pack = pack, .run = run, \
+#define WIDTH                                                                                     \
+    {                                                                                             \
+        .n = VEC_BYTES, .signed_input = V_SIGNED_INPUT, .block_bytes = block_bytes, .pack = pack, \
+        .run = run,                                                                               \
     }
 
 #endif

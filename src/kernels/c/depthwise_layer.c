@@ -1,4 +1,4 @@
-#include "kernels/x86/depthwise.h"
+#include "kernels/depthwise_layer.h"
 
 #include <string.h>
 
@@ -6,15 +6,15 @@ bool scree_depthwise_bias(const struct scree_depthwise_source *from, int32_t cha
                           int32_t *ret_bias, int32_t *ret_low, int32_t *ret_high)
 {
     int32_t n = from->shape->filter_h * from->shape->filter_w;
-    int64_t zp = from->quant->input_zp + (from->flip ? 0 : 128); /* among unsigned bytes */
+    int64_t zp = from->input_zp, least = from->input_least - zp, most = least + 255;
     int64_t bias = from->bias ? from->bias[channel] : 0, low = bias, high = bias, sum = 0;
 
     for (int32_t k = 0; k < n; k++) {
         int64_t w = scree_depthwise_weight(from, k, channel);
 
         sum += w;
-        low += w * (w > 0 ? -zp : 255 - zp);
-        high += w * (w > 0 ? 255 - zp : -zp);
+        low += w * (w > 0 ? least : most);
+        high += w * (w > 0 ? most : least);
     }
     *ret_bias = (int32_t)(bias - zp * sum);
     *ret_low = low > 0 ? 0 : (int32_t)low;
@@ -86,8 +86,17 @@ bool scree_depthwise_layer_pack(const struct scree_depthwise_width *const *width
                                 const void *filter, const int32_t *bias)
 {
     struct scree_depthwise_layer *layer = packed;
-    struct scree_depthwise_source from = {shape, quant, filter, bias, is_signed ? 0 : 0x80};
+    bool as_signed = widths[0]->signed_input;
     int32_t shift = is_signed ? 0 : 128;
+    struct scree_depthwise_source from = {
+        .shape = shape,
+        .quant = quant,
+        .filter = filter,
+        .bias = bias,
+        .flip = is_signed ? 0 : 0x80,
+        .input_zp = quant->input_zp + (as_signed - is_signed) * -128,
+        .input_least = as_signed ? -128 : 0,
+    };
     size_t end;
 
     *layer = (struct scree_depthwise_layer){
@@ -95,7 +104,7 @@ bool scree_depthwise_layer_pack(const struct scree_depthwise_width *const *width
         .zp = quant->output_zp - shift,
         .min = quant->min - shift,
         .max = quant->max - shift,
-        .in_flip = is_signed ? 0x80 : 0,
+        .in_flip = is_signed != as_signed ? 0x80 : 0,
         .out_flip = is_signed ? 0 : 0x80,
         .n_groups = (shape->filter_h + 3) / 4,
     };
