@@ -1,25 +1,42 @@
 #!/usr/bin/env python3
-"""Compares scree with LiteRT on whole models: both in turn, A B A B ..., medians and their ratio.
+"""Compares scree with other runtimes on whole models, on this machine.
 
-LiteRT (PyPI: ai-edge-litert) runs with its default kernels (XNNPACK). Where it is not installed, scree is
-measured alone. Every figure comes with the processor and the version; none is a pass or a failure.
+For each model and number of threads, rounds of scree, LiteRT (XNNPACK on), ONNX Runtime and OpenVINO
+follow each other, those that Python has: A B C A B C ..., so that a slow minute of the machine slows
+all of them. Times are medians of the rounds' medians; a ratio is the median of the rounds' ratios,
+how many times as long as scree the other takes. Every result carries the processor, the versions and
+the commit; none is a pass or a failure.
 
-usage: compare.py SCREE [--threads N] [--rounds N] [--json] MODEL...
+usage: compare.py SCREE [--threads 1,2] [--rounds N] [--ms MS] [--onnx DIR] [--json FILE] MODEL...
 """
 import argparse
+import datetime
 import json
+import os
 import pathlib
 import platform
 import statistics
 import subprocess
+import sys
 import time
+
+import report
+import runtimes
+
+# Threads of a runtime that has just run may still look for work.
+PAUSE_S = 0.03
+WARMUP = 2
 
 
 def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def governor():
+    path = pathlib.Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return path.read_text().strip() if path.exists() else "none"
 
 
 def commit():
@@ -28,72 +45,67 @@ def commit():
     return done.stdout.strip() or "unknown"
 
 
-def time_scree(scree, model, threads, runs):
-    """The median of one process, in ms."""
+def run_scree(scree, model, threads, runs):
+    """One process of scree bench: what it tells."""
     done = subprocess.run([scree, "bench", model, "--threads", str(threads), "--runs", str(runs),
-                           "--warmup", "2", "--json"], text=True, capture_output=True, check=True)
-    return json.loads(done.stdout)["p50_ms"]
+                           "--warmup", str(WARMUP), "--device", "cpu", "--json"],
+                          stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
 
 
-def open_litert(model, threads):
-    """A function that runs the model once, or None without LiteRT."""
-    try:
-        import numpy
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        return None
-    interpreter = Interpreter(model_path=model, num_threads=threads)
-    interpreter.allocate_tensors()
-    random = numpy.random.default_rng(1)
-    for tensor in interpreter.get_input_details():
-        data = random.random(tensor["shape"]) * (1 if tensor["dtype"] == numpy.float32 else 255)
-        interpreter.set_tensor(tensor["index"], data.astype(tensor["dtype"]))
-    return interpreter.invoke
-
-
-def time_litert(invoke, runs):
+def time_runtime(run, runs):
     times = []
-    for _ in range(runs + 2):
+    for _ in range(runs + WARMUP):
         start = time.perf_counter()
-        invoke()
+        run()
         times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times[2:])
+    return statistics.median(times[WARMUP:])
 
 
-def compare(scree, model, threads, rounds, runs=10):
-    invoke = open_litert(model, threads)
-    ours, theirs = [], []
-    for _ in range(rounds):
-        ours.append(time_scree(scree, model, threads, runs))
-        if invoke:
-            theirs.append(time_litert(invoke, runs))
-    row = {"model": pathlib.Path(model).stem, "threads": threads,
-           "scree_ms": statistics.median(ours)}
-    if theirs:
-        row["litert_ms"] = statistics.median(theirs)
-        row["ratio"] = statistics.median(b / a for a, b in zip(ours, theirs))
-    return row
+def compare(arguments, model, threads, names):
+    others, reasons = runtimes.open_all(model, threads, names, arguments.onnx)
+    first = run_scree(arguments.scree, model, threads, 3)
+    runs = max(3, min(200, int(arguments.ms / first["p50_ms"])))
+    ours, theirs, results = [], {name: [] for name in others}, [first]
+    for _ in range(arguments.rounds):
+        time.sleep(PAUSE_S)
+        results.append(run_scree(arguments.scree, model, threads, runs))
+        ours.append(results[-1]["p50_ms"])
+        for name, run in others.items():
+            time.sleep(PAUSE_S)
+            theirs[name].append(time_runtime(run, max(3, runs // 2)))
+    return {"model": pathlib.Path(model).stem, "threads": threads, "ms": statistics.median(ours),
+            "load_ms": statistics.median(result["load_ms"] for result in results),
+            "peak_mib": statistics.median(result["peak_mib"] for result in results),
+            "others": {name: {"ms": statistics.median(times),
+                              "ratio": statistics.median(b / a for a, b in zip(ours, times))}
+                       for name, times in theirs.items()},
+            "reasons": reasons}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("scree")
     parser.add_argument("models", nargs="+")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--ms", type=float, default=150, help="how long a round of scree takes")
+    parser.add_argument("--onnx", help="a folder with the models as .onnx")
+    parser.add_argument("--json", help="also write the results there")
     arguments = parser.parse_args()
-    head = {"processor": processor(), "commit": commit()}
-    rows = [compare(arguments.scree, model, arguments.threads, arguments.rounds)
-            for model in arguments.models]
+    names = runtimes.installed()
+    result = {"processor": processor(), "n_processors": os.cpu_count(), "governor": governor(),
+              "kernel": platform.release(), "commit": commit(),
+              "date": datetime.date.today().isoformat(), "rounds": arguments.rounds,
+              "runtimes": names, "rows": []}
+    for model in arguments.models:
+        for threads in arguments.threads.split(","):
+            row = compare(arguments, model, int(threads), names)
+            result["rows"].append(row)
+            print(report.line(row), file=sys.stderr, flush=True)
+    print(report.table(result))
     if arguments.json:
-        print(json.dumps({**head, "rows": rows}, indent=2))
-        return
-    print(f"{head['processor']}, commit {head['commit']}, medians of {arguments.rounds} rounds\n")
-    print(f"{'model':44} threads    scree ms   LiteRT ms  LiteRT/scree")
-    for row in rows:
-        theirs = f"{row['litert_ms']:12.2f}{row['ratio']:14.2f}" if "ratio" in row else ""
-        print(f"{row['model']:44} {row['threads']:7}{row['scree_ms']:12.2f}{theirs}")
+        pathlib.Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ struct result {
     double *ms;  /* [n], sorted */
     double *sum; /* ms of each node over all runs */
     double load_ms;
+    double peak_mib; /* of this process's memory */
 };
 
 static int compare(const void *a, const void *b)
@@ -68,6 +69,22 @@ static double percentile(const struct result *result, double p)
     int rank = (int)ceil(p / 100 * result->n);
 
     return result->ms[rank < 1 ? 0 : rank - 1];
+}
+
+/* The most memory that this process has had, in MiB; 0 if the kernel does not tell. Not by
+ * getrusage(), which counts the process that this one was forked from. */
+static double peak_mib(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[128];
+    double kib = 0;
+
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kib = strtod(line + 6, NULL);
+    if (file)
+        fclose(file);
+    return kib / 1024;
 }
 
 static int measure(struct scree_session *session, const struct bench_args *args,
@@ -96,6 +113,7 @@ static int measure(struct scree_session *session, const struct bench_args *args,
         }
     }
     qsort(result->ms, (size_t)result->n, sizeof result->ms[0], compare);
+    result->peak_mib = peak_mib();
     return SCREE_EXIT_OK;
 }
 
@@ -155,8 +173,8 @@ static void print_text(const struct scree_session *session, const char *path,
     uint64_t macs = scree_cli_macs(session);
     double p50 = percentile(result, 50);
 
-    printf("%s: %d runs after %d, loaded in %.1f ms\n", path, result->n, args->warmup,
-           result->load_ms);
+    printf("%s: %d runs after %d, loaded in %.1f ms, %.1f MiB of memory at most\n", path, result->n,
+           args->warmup, result->load_ms, result->peak_mib);
     printf("  mean %.3f  min %.3f  p50 %.3f  p90 %.3f  p99 %.3f  max %.3f ms", mean(result),
            result->ms[0], p50, percentile(result, 90), percentile(result, 99),
            result->ms[result->n - 1]);
@@ -197,13 +215,13 @@ static int print_bench_json(const struct scree_session *session, const char *pat
                             const struct bench_args *args, const struct result *result)
 {
     double p50 = percentile(result, 50);
-    json_t *json = json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s}",
-                             "model", path, "version", scree_version(), "runs", result->n, "warmup",
-                             args->warmup, "load_ms", result->load_ms, "mean_ms", mean(result),
-                             "min_ms", result->ms[0], "p50_ms", p50, "p90_ms",
-                             percentile(result, 90), "p99_ms", percentile(result, 99), "max_ms",
-                             result->ms[result->n - 1], "macs", (json_int_t)scree_cli_macs(session),
-                             "verdict", verdict(p50));
+    json_t *json =
+        json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s}", "model",
+                  path, "version", scree_version(), "runs", result->n, "warmup", args->warmup,
+                  "load_ms", result->load_ms, "peak_mib", result->peak_mib, "mean_ms", mean(result),
+                  "min_ms", result->ms[0], "p50_ms", p50, "p90_ms", percentile(result, 90),
+                  "p99_ms", percentile(result, 99), "max_ms", result->ms[result->n - 1], "macs",
+                  (json_int_t)scree_cli_macs(session), "verdict", verdict(p50));
 
     if (args->profile)
         json_object_set_new(json, "nodes", profile_json(session, result));
