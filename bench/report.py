@@ -1,16 +1,11 @@
 """What compare.py has measured, as a table and as a chart.
 
-usage: report.py FILE.json [--svg FILE.svg] [--markdown FILE.md]
-
-Without options prints the table. --markdown replaces what is between the lines <!-- bench --> and
-<!-- /bench --> of that file.
+usage: report.py FILE.json [--svg FILE.svg]     prints the table
 """
 import argparse
 import json
 import pathlib
 from xml.sax.saxutils import escape
-
-MARKS = ("<!-- bench -->", "<!-- /bench -->")
 
 
 def line(row):
@@ -93,26 +88,15 @@ def chart(result, name="LiteRT"):
     return "\n".join(out + ["</svg>"]) + "\n"
 
 
-def replace_marked(path, text):
-    page = path.read_text()
-    before, rest = page.split(MARKS[0], 1)
-    after = rest.split(MARKS[1], 1)[1]
-    path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("json")
     parser.add_argument("--svg")
-    parser.add_argument("--markdown")
     arguments = parser.parse_args()
     result = json.loads(pathlib.Path(arguments.json).read_text())
     if arguments.svg:
         pathlib.Path(arguments.svg).write_text(chart(result))
-    if arguments.markdown:
-        replace_marked(pathlib.Path(arguments.markdown), table(result))
-    if not arguments.svg and not arguments.markdown:
-        print(table(result))
+    print(table(result))
 
 
 if __name__ == "__main__":

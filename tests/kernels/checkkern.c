@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "peak.h"
+
 #define CANARY_BYTES 256
 #define CANARY       0xa5
 #define MAX_BLOCKS   4096
@@ -181,8 +183,15 @@ void check_time(struct check *check, const char *what, double amount, const char
         return;
     definition = median(run, arg, false);
     variant = median(run, arg, true);
-    printf("%-40s %-28s %9.2f us %8.2f G%s/s  %6.1f x of C\n", check->variant, what, variant * 1e6,
+    printf("%-32s %-34s %9.2f us %8.2f G%s/s  %6.1f x of C", check->variant, what, variant * 1e6,
            amount / variant * 1e-9, unit, definition / variant);
+    if (strcmp(unit, "MAC") == 0) {
+        double peak = peak_macs(check->cpu, strstr(check->variant, "f32") != NULL);
+
+        if (peak > 0)
+            printf("  %5.1f %% of the peak of %.0f", amount / variant / peak * 100, peak * 1e-9);
+    }
+    printf("\n");
 }
 
 /* ---- the list ---- */
@@ -195,25 +204,25 @@ struct options {
 };
 
 /* Checks one row; returns 1 if it failed. */
-#define KERNEL(member, flags, symbol)                                                  \
-    static int row_##member##_##symbol(const struct options *options, int *n_skipped)  \
-    {                                                                                  \
-        struct check check = {#member, #symbol, options->seed, options->bench, 0, 0};  \
-        struct scree_kernels definitions;                                              \
-                                                                                       \
-        if ((flags) == 0 || (options->only && strcmp(options->only, #member) != 0))    \
-            return 0;                                                                  \
-        if ((options->cpu & (uint32_t)(flags)) != (uint32_t)(flags)) {                 \
-            printf("%s: skipped, this processor lacks it\n", #symbol);                 \
-            ++*n_skipped;                                                              \
-            return 0;                                                                  \
-        }                                                                              \
-        scree_kernels_init(&definitions, 0);                                           \
-        check_##member(&check, definitions.member, &symbol);                           \
-        check_free_all();                                                              \
-        printf("%s: %s, %d comparisons\n", #symbol, check.n_failed ? "DIFFERS" : "ok", \
-               check.n_compared);                                                      \
-        return check.n_failed > 0 || check.n_compared == 0;                            \
+#define KERNEL(member, flags, symbol)                                                        \
+    static int row_##member##_##symbol(const struct options *options, int *n_skipped)        \
+    {                                                                                        \
+        struct check check = {#member, #symbol, options->seed, options->bench, 0, 0, flags}; \
+        struct scree_kernels definitions;                                                    \
+                                                                                             \
+        if ((flags) == 0 || (options->only && strcmp(options->only, #member) != 0))          \
+            return 0;                                                                        \
+        if ((options->cpu & (uint32_t)(flags)) != (uint32_t)(flags)) {                       \
+            printf("%s: skipped, this processor lacks it\n", #symbol);                       \
+            ++*n_skipped;                                                                    \
+            return 0;                                                                        \
+        }                                                                                    \
+        scree_kernels_init(&definitions, 0);                                                 \
+        check_##member(&check, definitions.member, &symbol);                                 \
+        check_free_all();                                                                    \
+        printf("%s: %s, %d comparisons\n", #symbol, check.n_failed ? "DIFFERS" : "ok",       \
+               check.n_compared);                                                            \
+        return check.n_failed > 0 || check.n_compared == 0;                                  \
     }
 #include "kernels/kernels.inc"
 #undef KERNEL

@@ -18,6 +18,7 @@ struct check {
     uint64_t random;              /* state of the generator */
     bool bench;                   /* time the variant and the definition too */
     int n_failed, n_compared;
+    uint32_t cpu; /* the flags of the variant */
 };
 
 /* The next random number; below `limit`; in [low, high]. */
@@ -56,7 +57,8 @@ void check_equal(struct check *check, const void *definition, const void *varian
                  const char *what, ...) __attribute__((format(printf, 5, 6)));
 
 /* With --bench: prints how long the definition and the variant take for one run, the median of
- * several, and their throughput in units of 10^9 `unit` a second. run(arg, variant) runs one. */
+ * several, and the throughput in units of 10^9 `unit` a second; of "MAC" also what share that is of
+ * the processor's peak. run(arg, variant) runs one. */
 void check_time(struct check *check, const char *what, double amount, const char *unit,
                 void (*run)(void *arg, bool variant), void *arg);
 
