@@ -242,14 +242,6 @@ static void next_line(const struct scree_conv_f32 *plan, const struct item *item
     pixel->image++;
 }
 
-static void next_pixel(const struct scree_conv_f32 *plan, const struct item *item,
-                       struct pixel *pixel)
-{
-    pixel->x += phase_step(plan->shape.stride_w, plan->shape.transposed);
-    if (++pixel->column == pixel->columns)
-        next_line(plan, item, pixel);
-}
-
 /* A thread's scratch. */
 struct scratch {
     const float **rows; /* [n_segments][block_rows] */
@@ -298,23 +290,66 @@ static const float *find_line(const struct scree_conv_f32 *plan, const float *in
     return copy;
 }
 
+/* Columns of the output, from `column` on at most n, for which lines of the filter from pixel x on,
+ * `step` pixels apart each, lie inside the columns of the input: how many are not, then how many
+ * are. */
+static void find_inside(const struct scree_conv_f32 *plan, int64_t x, size_t n, size_t *ret_before,
+                        size_t *ret_inside)
+{
+    const struct scree_conv_shape *s = &plan->shape;
+    int64_t step = s->stride_w, last = s->in_w - plan->span;
+    size_t before = x < 0 ? (size_t)((-x + step - 1) / step) : 0;
+    size_t end = x <= last ? (size_t)((last - x) / step) + 1 : 0;
+
+    *ret_before = smaller(before, n);
+    end = smaller(end, n);
+    *ret_inside = end > *ret_before ? end - *ret_before : 0;
+}
+
+/* Points segment ky of a run of n rows in one line of the output at line y of the input, the first
+ * at pixel x. copy f32[n][plan->length], `pitch` floats apart, is for lines partly outside. */
+static void point_lines_run(const struct scree_conv_f32 *plan, const float *in,
+                            const struct scratch *scratch, int32_t image, int64_t y, int64_t x,
+                            const float **rows, size_t n, float *copy)
+{
+    const struct scree_conv_shape *s = &plan->shape;
+    size_t before, inside, pitch = plan->n_segments * plan->length;
+    const float *from;
+
+    find_inside(plan, x, n, &before, &inside);
+    if (y < 0 || y >= s->in_h) {
+        for (size_t r = 0; r < n; r++)
+            rows[r] = scratch->zeros;
+        return;
+    }
+    for (size_t r = 0; r < n; r++)
+        if (r < before || r >= before + inside)
+            rows[r] = find_line(plan, in, image, y, x + (int64_t)r * s->stride_w, scratch->zeros,
+                                copy + r * pitch);
+    from = inside > 0 ? find_input(s, in, image, y, x + (int64_t)before * s->stride_w) : NULL;
+    for (size_t r = before; r < before + inside; r++, from += s->stride_w * s->in_c)
+        rows[r] = from;
+}
+
 /* Points the rows of a block at the input; returns the number of segments. */
 static size_t point_lines(const struct scree_conv_f32 *plan, const struct item *item,
                           const float *in, const struct scratch *scratch)
 {
     const struct scree_conv_shape *s = &plan->shape;
     struct pixel pixel = find_pixel(plan, item);
-    float *copy = scratch->copies;
 
     for (size_t ky = 0; ky < plan->n_segments; ky++)
         scratch->depths[ky] = ky * plan->length;
-    for (size_t r = 0; r < item->n_rows; r++, next_pixel(plan, item, &pixel)) {
+    for (size_t r = 0, n; r < item->n_rows; r += n) {
         int64_t y = (int64_t)pixel.y * s->stride_h - s->pad_top;
         int64_t x = (int64_t)pixel.x * s->stride_w - s->pad_left;
 
-        for (size_t ky = 0; ky < plan->n_segments; ky++, copy += plan->length)
-            scratch->rows[ky * plan->block_rows + r] = find_line(
-                plan, in, pixel.image, y + (int64_t)ky * s->dilation_h, x, scratch->zeros, copy);
+        n = smaller(item->n_rows - r, (size_t)(pixel.columns - pixel.column));
+        for (size_t ky = 0; ky < plan->n_segments; ky++)
+            point_lines_run(plan, in, scratch, pixel.image, y + (int64_t)ky * s->dilation_h, x,
+                            scratch->rows + ky * plan->block_rows + r, n,
+                            scratch->copies + (r * plan->n_segments + ky) * plan->length);
+        next_line(plan, item, &pixel);
     }
     return plan->n_segments;
 }

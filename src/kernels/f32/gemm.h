@@ -9,6 +9,10 @@
 #include "kernels/f32/lanes.h"
 #include "kernels/gemm_f32.h"
 
+/* How many floats ahead weights are fetched: a page, at whose end processors stop doing so by
+ * themselves. */
+#define GEMM_AHEAD 1024
+
 /* The sums of a tile. */
 struct gemm_sums {
     lanes sum[LANES_ROWS][2];
@@ -21,6 +25,10 @@ LANES_INLINE void gemm_step(struct gemm_sums *sums, const float *const *x, size_
 {
     lanes low = lanes_load(w), high = n_vectors > 1 ? lanes_load(w + LANES) : low;
 
+    if (n_rows > 1)
+        __builtin_prefetch(w + GEMM_AHEAD);
+    if (n_rows > 1 && n_vectors > 1)
+        __builtin_prefetch(w + GEMM_AHEAD + LANES);
     LANES_UNROLL
     for (int p = 0; p < n_rows; p++) {
         lanes input = lanes_set(x[p][k]);
