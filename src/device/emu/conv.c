@@ -21,10 +21,13 @@ static uint32_t get(struct reader *reader, enum scree_reg reg)
 
 #define GET(reader, reg, field) SCREE_FIELD_GET(reg##_##field, get((reader), SCREE_REG_##reg))
 
-/* Fails once: the first of several things that are wrong. */
+/* Fails once: the first of several things that are wrong, of which reading a register may be one.
+ */
 #define REQUIRE(reader, condition, code, ...)                              \
     do {                                                                   \
-        if ((reader)->rc == 0 && !(condition))                             \
+        bool right = (condition);                                          \
+                                                                           \
+        if ((reader)->rc == 0 && !right)                                   \
             (reader)->rc = scree_fail((reader)->err, (code), __VA_ARGS__); \
     } while (0)
 
