@@ -38,11 +38,13 @@ uint8_t *recorded_file(const char *folder, const char *name, size_t *ret_n_bytes
 static void read_job(struct recording *recording, char *line, const char *folder)
 {
     struct recorded_job *job = &recording->jobs[recording->n_jobs++];
-    const char *out = strstr(line, " out ");
+    const char *in = strstr(line, " in "), *out = strstr(line, " out ");
 
     require(recording->n_jobs < sizeof recording->jobs / sizeof recording->jobs[0], "too many jobs",
             folder);
     *job = (struct recorded_job){.first_task = recording->n_tasks};
+    if (in)
+        job->in = (uint32_t)strtoul(in + 4, NULL, 10);
     for (; out; out = strchr(out + 1, ' '))
         if (out[1] >= '0' && out[1] <= '9')
             job->out = (uint32_t)strtoul(out, NULL, 10);
@@ -286,19 +288,67 @@ static struct scree_i32s read_list(struct graph *graph)
     return tw_list(graph->tw, (struct scree_i32s){.n = n, .v = numbers});
 }
 
-/* node N code C version V in N T... out N T... conv|dwconv pad P stride W H act A dil W H [mult M]
+/* conv|dwconv pad P stride W H act A dil W H [mult M] */
+static void read_convolution(struct graph *graph, bool depthwise, union scree_options *options)
+{
+    /* TFLite's C interface counts paddings from 1: same, valid. */
+    enum scree_padding pad;
+    enum scree_activation act;
+    int32_t stride_w, stride_h, dilation_w, dilation_h;
+
+    skip(graph, "pad");
+    pad = (enum scree_padding)(next_number(graph) - 1);
+    skip(graph, "stride");
+    stride_w = (int32_t)next_number(graph);
+    stride_h = (int32_t)next_number(graph);
+    skip(graph, "act");
+    act = (enum scree_activation)next_number(graph);
+    skip(graph, "dil");
+    dilation_w = (int32_t)next_number(graph);
+    dilation_h = (int32_t)next_number(graph);
+    if (!depthwise) {
+        options->conv2d = (struct scree_conv2d_options){.padding = pad,
+                                                        .stride_w = stride_w,
+                                                        .stride_h = stride_h,
+                                                        .activation = act,
+                                                        .dilation_w = dilation_w,
+                                                        .dilation_h = dilation_h};
+        return;
+    }
+    skip(graph, "mult");
+    options->depthwise_conv2d =
+        (struct scree_depthwise_conv2d_options){.padding = pad,
+                                                .stride_w = stride_w,
+                                                .stride_h = stride_h,
+                                                .depth_multiplier = (int32_t)next_number(graph),
+                                                .activation = act,
+                                                .dilation_w = dilation_w,
+                                                .dilation_h = dilation_h};
+}
+
+static void whole_pool(const struct graph *graph, int32_t input, union scree_options *options)
+{
+    const struct tw_tensor *tensor = tw_tensor_at(graph->tw, input);
+
+    options->pool2d = (struct scree_pool2d_options){.padding = SCREE_PADDING_VALID,
+                                                    .stride_w = 1,
+                                                    .stride_h = 1,
+                                                    .filter_h = tensor->dims[1],
+                                                    .filter_w = tensor->dims[2]};
+}
+
+/* node N code C version V in N T... out N T... OPTIONS
  * Returns the node's outputs; n 0 if it is another operator. */
 static struct scree_i32s read_node(struct graph *graph)
 {
     union scree_options options = {0};
     struct scree_i32s inputs, outputs;
     const char *kind;
-    bool depthwise;
-    int pad, stride_w, stride_h, act, dilation_w, dilation_h;
+    int32_t code;
 
     (void)next_number(graph);
     skip(graph, "code");
-    (void)next_number(graph);
+    code = (int32_t)next_number(graph);
     skip(graph, "version");
     (void)next_number(graph);
     skip(graph, "in");
@@ -306,68 +356,43 @@ static struct scree_i32s read_node(struct graph *graph)
     skip(graph, "out");
     outputs = read_list(graph);
     kind = next_word(graph);
-    depthwise = kind && strcmp(kind, "dwconv") == 0;
-    if (!kind || (!depthwise && strcmp(kind, "conv") != 0))
+    if (code == SCREE_OP_AVERAGE_POOL_2D)
+        whole_pool(graph, inputs.v[0], &options);
+    else if (kind && (code == SCREE_OP_CONV_2D || code == SCREE_OP_DEPTHWISE_CONV_2D))
+        read_convolution(graph, code == SCREE_OP_DEPTHWISE_CONV_2D, &options);
+    else
         return (struct scree_i32s){0};
-    skip(graph, "pad");
-    pad = (int)next_number(graph) - 1; /* TFLite's C interface counts from 1: same, valid */
-    skip(graph, "stride");
-    stride_w = (int)next_number(graph);
-    stride_h = (int)next_number(graph);
-    skip(graph, "act");
-    act = (int)next_number(graph);
-    skip(graph, "dil");
-    dilation_w = (int)next_number(graph);
-    dilation_h = (int)next_number(graph);
-    if (depthwise) {
-        skip(graph, "mult");
-        options.depthwise_conv2d.padding = (enum scree_padding)pad;
-        options.depthwise_conv2d.stride_w = stride_w;
-        options.depthwise_conv2d.stride_h = stride_h;
-        options.depthwise_conv2d.activation = (enum scree_activation)act;
-        options.depthwise_conv2d.dilation_w = dilation_w;
-        options.depthwise_conv2d.dilation_h = dilation_h;
-        options.depthwise_conv2d.depth_multiplier = (int)next_number(graph);
-    } else {
-        options.conv2d.padding = (enum scree_padding)pad;
-        options.conv2d.stride_w = stride_w;
-        options.conv2d.stride_h = stride_h;
-        options.conv2d.activation = (enum scree_activation)act;
-        options.conv2d.dilation_w = dilation_w;
-        options.conv2d.dilation_h = dilation_h;
-    }
-    (void)tw_node(graph->tw, depthwise ? SCREE_OP_DEPTHWISE_CONV_2D : SCREE_OP_CONV_2D, inputs,
-                  outputs, &options);
+    (void)tw_node(graph->tw, code, inputs, outputs, &options);
     return outputs;
 }
 
-/* Reads all lines; false if a node is not a convolution. */
+/* Reads lines up to a node of another kind; false if there is none before it. */
 static bool read_graph(struct graph *graph, FILE *in, uint32_t *ret_n_nodes)
 {
     static char line[1 << 20];
     struct scree_i32s outputs = {0};
     int32_t input = 0;
+    bool more = true;
 
     while (fgets(line, sizeof line, in)) {
         const char *word;
 
         graph->at = line;
         word = next_word(graph);
-        if (!word)
-            continue;
-        if (strcmp(word, "tensor") == 0)
+        if (word && strcmp(word, "tensor") == 0)
             read_tensor(graph);
-        if (strcmp(word, "input") == 0)
+        if (word && strcmp(word, "input") == 0)
             input = (int32_t)next_number(graph);
-        if (strcmp(word, "node") == 0) {
-            outputs = read_node(graph);
-            if (outputs.n == 0)
-                return false;
-            (*ret_n_nodes)++;
+        if (word && strcmp(word, "node") == 0 && more) {
+            struct scree_i32s last = read_node(graph);
+
+            more = last.n > 0;
+            outputs = more ? last : outputs;
+            *ret_n_nodes += more;
         }
     }
     tw_ports(graph->tw, TW_LIST(input), outputs);
-    return true;
+    return outputs.n > 0;
 }
 
 uint8_t *recorded_model(const char *folder, size_t *ret_n_bytes, uint32_t *ret_n_nodes)

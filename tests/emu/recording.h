@@ -16,7 +16,7 @@ struct recorded_bo {
 
 struct recorded_job {
     uint32_t n_tasks, first_task;
-    uint32_t out; /* handle of its last out-buffer */
+    uint32_t in, out; /* handles of its first in-buffer and its last out-buffer */
 };
 
 /* A submit, and an address space with the buffers as they were at that time. */
@@ -41,7 +41,9 @@ int recording_run(const struct recording *recording, enum scree_emu_rounding rou
                   struct scree_emu_cost *ret_cost);
 
 /* FOLDER/model.graph.txt and .bin as the bytes of a .tflite file, u8[*ret_n_bytes], freed by the
- * caller; NULL if there is none, or a node is not a convolution. *ret_n_nodes counts the nodes. */
+ * caller; NULL if there is none, or it does not begin with a convolution. It ends before the first
+ * node that is neither a convolution nor an average pool (over the whole picture: the text does not
+ * tell its options). *ret_n_nodes counts the nodes. */
 uint8_t *recorded_model(const char *folder, size_t *ret_n_bytes, uint32_t *ret_n_nodes);
 
 /* The whole file FOLDER/NAME, u8[*ret_n_bytes], freed by the caller; NULL if it cannot be read. */
