@@ -315,13 +315,17 @@ static int run_with(const struct emu_args *args, const char *const *words)
     struct place place = {0};
     struct scree_error err;
     char library[1024];
-    int rc, code = SCREE_EXIT_USAGE;
+    int rc, code;
 
     scree_emu_options_init(&emu);
     rc = set_all(args, &emu, &err);
-    if (rc == 0 && args->library)
+    if (rc < 0) {
+        fprintf(stderr, "scree emu: %s\nTry 'scree emu --help'.\n", err.text);
+        return SCREE_EXIT_USAGE;
+    }
+    if (args->library)
         (void)snprintf(library, sizeof library, "%s", args->library);
-    else if (rc == 0)
+    else
         rc = find_library(library, sizeof library, &err);
     rc = rc < 0 ? rc : preload(library, &err);
     rc = rc < 0 ? rc : make_place(&place, &emu, &err);

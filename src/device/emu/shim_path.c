@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "device/emu/shim.h"
@@ -425,6 +426,46 @@ EXPORT ssize_t readlinkat(int folder, const char *restrict path, char *restrict 
     struct lookup lookup;
 
     return syscall(SYS_readlinkat, folder, renamed(path, &lookup), text, n);
+}
+
+/* Extended attributes, which ls(1) asks for: the node has none. */
+static ssize_t attribute(long call, const char *path, const char *name, void *value, size_t n)
+{
+    struct lookup lookup;
+    const char *real = renamed(path, &lookup);
+
+    if (lookup.place != PLACE_NODE)
+        return syscall(call, real, name, value, n);
+    errno = ENODATA;
+    return -1;
+}
+
+EXPORT ssize_t getxattr(const char *path, const char *name, void *value, size_t n)
+{
+    return attribute(SYS_getxattr, path, name, value, n);
+}
+
+EXPORT ssize_t lgetxattr(const char *path, const char *name, void *value, size_t n)
+{
+    return attribute(SYS_lgetxattr, path, name, value, n);
+}
+
+static ssize_t list_attributes(long call, const char *path, char *list, size_t n)
+{
+    struct lookup lookup;
+    const char *real = renamed(path, &lookup);
+
+    return lookup.place == PLACE_NODE ? 0 : syscall(call, real, list, n);
+}
+
+EXPORT ssize_t listxattr(const char *path, char *list, size_t n)
+{
+    return list_attributes(SYS_listxattr, path, list, n);
+}
+
+EXPORT ssize_t llistxattr(const char *path, char *list, size_t n)
+{
+    return list_attributes(SYS_llistxattr, path, list, n);
 }
 
 /* The real name of what lies in the folder of the settings begins with that folder's: not for who
