@@ -222,19 +222,23 @@ static void test_metrics_have_a_limit(void **state)
 
 /* ---- forms ---- */
 
-/* Reads a form of boundary "b"; returns the last rc, and the parts as "name=data;". */
+#define MAX_PARTS_TEXT 256
+
+/* Reads a form of boundary "b"; returns the last rc, and the parts as "name=data;" in
+ * parts char[MAX_PARTS_TEXT]. */
 static int read_form(const char *body, size_t n, char *parts)
 {
     struct scree_multipart form;
     struct scree_part part;
     int rc = scree_multipart_init(&form, "multipart/form-data; boundary=b", (const uint8_t *)body,
                                   n, NULL);
+    size_t at = 0;
 
     *parts = 0;
     while (rc >= 0 && (rc = scree_multipart_next(&form, &part, NULL)) > 0)
-        parts += sprintf(parts, "%.*s%s=%.*s;", (int)part.name.n, (const char *)part.name.bytes,
-                         part.has_filename ? "!" : "", (int)part.data.n,
-                         (const char *)part.data.bytes);
+        at += (size_t)snprintf(parts + at, MAX_PARTS_TEXT - at, "%.*s%s=%.*s;", (int)part.name.n,
+                               (const char *)part.name.bytes, part.has_filename ? "!" : "",
+                               (int)part.data.n, (const char *)part.data.bytes);
     return rc;
 }
 
@@ -260,7 +264,7 @@ static void test_forms(void **state)
         {"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n", "", -EBADMSG},
         {"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--", "", -EBADMSG},
     };
-    char parts[256];
+    char parts[MAX_PARTS_TEXT];
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
