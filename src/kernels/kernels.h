@@ -17,6 +17,7 @@
 #include "cpu/cpu.h"
 #include "kernels/arg.h"
 #include "kernels/binary.h"
+#include "kernels/convert.h"
 #include "kernels/depthwise.h"
 #include "kernels/gemm.h"
 #include "kernels/gemm_f32.h"
@@ -32,11 +33,12 @@ struct scree_kernels {
     const struct scree_depthwise_kernel *depthwise_8;                  /* kernels/depthwise.h */
     scree_row_fn *lut_8;                                               /* kernels/lut.h */
     scree_row_fn *add_u8, *add_i8, *sub_u8, *sub_i8, *mul_u8, *mul_i8; /* kernels/binary.h */
-    scree_arg_rows_fn *arg_rows;                                       /* kernels/arg.h */
-    scree_softmax_8_fn *softmax_8;                                     /* kernels/softmax.h */
-    scree_transpose_fn *transpose_8, *transpose_32;                    /* kernels/move.h */
-    scree_blend_fn *blend_u8, *blend_i8;                               /* kernels/resize.h */
-    const struct scree_gemm_kernel *gemm;                              /* kernels/gemm.h */
+    scree_row_fn *quantize_u8, *quantize_i8, *dequantize_u8, *dequantize_i8; /* kernels/convert.h */
+    scree_arg_rows_fn *arg_rows;                                             /* kernels/arg.h */
+    scree_softmax_8_fn *softmax_8;                                           /* kernels/softmax.h */
+    scree_transpose_fn *transpose_8, *transpose_32;                          /* kernels/move.h */
+    scree_blend_fn *blend_u8, *blend_i8;                                     /* kernels/resize.h */
+    const struct scree_gemm_kernel *gemm;                                    /* kernels/gemm.h */
     /* kernels/gemm_f32.h: products rounded, and perhaps not */
     const struct scree_gemm_f32 *gemm_f32, *gemm_f32_fused;
     const struct scree_hybrid_kernel *hybrid; /* kernels/hybrid.h */

@@ -172,9 +172,9 @@ int scree_quantize_prepare(struct scree_call *call, struct scree_error *err)
         return prepare_requantize(call, err);
     switch (output->type) {
     case SCREE_TYPE_UINT8:
-        return prepare_quantize(call, scree_quantize_u8, err);
+        return prepare_quantize(call, call->kernels->quantize_u8, err);
     case SCREE_TYPE_INT8:
-        return prepare_quantize(call, scree_quantize_i8, err);
+        return prepare_quantize(call, call->kernels->quantize_i8, err);
     default:
         return prepare_scaled(call, output, scree_quantize_i16, err);
     }
@@ -203,7 +203,7 @@ int scree_dequantize_prepare(struct scree_call *call, struct scree_error *err)
             unary->row = scree_widen_f16;
         return rc;
     case SCREE_TYPE_UINT8:
-        return prepare_dequantize(call, scree_dequantize_u8, err);
+        return prepare_dequantize(call, call->kernels->dequantize_u8, err);
     case SCREE_TYPE_INT16:
         rc = scree_quant_check_symmetric(call, err);
         return rc < 0 ? rc : prepare_scaled(call, input, scree_dequantize_i16, err);
@@ -213,7 +213,7 @@ int scree_dequantize_prepare(struct scree_call *call, struct scree_error *err)
         call->scratch_bytes = input->n_elements;
         return prepare_scaled(call, input, scree_dequantize_i8, err);
     default:
-        return prepare_dequantize(call, scree_dequantize_i8, err);
+        return prepare_dequantize(call, call->kernels->dequantize_i8, err);
     }
 }
 
@@ -307,6 +307,19 @@ static const struct cast_type *cast_type_of(enum scree_type type)
 
 int scree_cast_prepare(struct scree_call *call, struct scree_error *err)
 {
+    const struct scree_scale as_is = {1, 0};
+    enum scree_type type = call->inputs[0]->type;
+    bool is_byte = type == SCREE_TYPE_UINT8 || type == SCREE_TYPE_INT8;
+    float *table;
+
+    if (call->once && is_byte && call->outputs[0]->type == SCREE_TYPE_FLOAT32) {
+        table = scree_arena_new(call->arena, float, SCREE_LUT_8_SIZE);
+        if (!table)
+            return scree_fail_memory(err, SCREE_LUT_8_SIZE * sizeof table[0]);
+        scree_table_to_floats(call,
+                              type == SCREE_TYPE_UINT8 ? scree_dequantize_u8 : scree_dequantize_i8,
+                              &as_is, table);
+    }
     return scree_call_set_shape(call, 0, &call->inputs[0]->shape, err);
 }
 

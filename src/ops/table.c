@@ -108,6 +108,19 @@ void scree_table_to_floats(struct scree_call *call, scree_row_fn *row, const voi
     call->outputs[0]->table = table;
 }
 
+void scree_table_through_floats(struct scree_call *call, scree_row_fn *row, const void *params,
+                                float *table)
+{
+    const struct scree_operand *input = call->inputs[0];
+    const size_t steps[1] = {1};
+
+    if (!call->once || !input->source)
+        return;
+    row(table, &input->table, steps, SCREE_LUT_8_SIZE, params);
+    call->outputs[0]->source = input->source;
+    call->outputs[0]->table = table;
+}
+
 bool scree_table_of_floats(struct scree_call *call, scree_row_fn *row, const void *params,
                            uint8_t *table)
 {

@@ -30,6 +30,10 @@ bool scree_table_of_two(struct scree_call *call, scree_row_fn *row, const void *
 void scree_table_to_floats(struct scree_call *call, scree_row_fn *row, const void *params,
                            float *table);
 
+/* The same for a float32 output 0 of a float32 input 0, if that is a function of bytes. */
+void scree_table_through_floats(struct scree_call *call, scree_row_fn *row, const void *params,
+                                float *table);
+
 /* Fills table u8[256] if input 0, float32, is a function of each byte of another tensor; that
  * becomes input 0, and all is as after scree_table_chain(). Else returns false. `row` is the
  * operator's kernel, from float32 to 8 bits. */

@@ -132,9 +132,12 @@ static int prepare_row(struct scree_call *call, scree_row_fn *row, struct scree_
     struct scree_unary *unary = NULL;
     int rc = scree_unary_prepare(call, &unary, err);
 
-    if (rc == 0)
-        unary->row = row;
-    return rc;
+    if (rc < 0)
+        return rc;
+    unary->row = row;
+    if (call->inputs[0]->type == SCREE_TYPE_FLOAT32)
+        scree_table_through_floats(call, row, &unary->params, unary->table.floats);
+    return 0;
 }
 
 /* The same, with a kernel for f16 beside that for f32. */

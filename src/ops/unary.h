@@ -21,6 +21,7 @@ struct scree_unary {
     union {
         uint8_t bytes[SCREE_LUT_8_SIZE];
         int16_t words[SCREE_LUT_16_SIZE];
+        float floats[SCREE_LUT_8_SIZE];
     } table;
 };
 

@@ -3,44 +3,17 @@
 #include <math.h>
 #include <stdbool.h>
 
-#include "kernels/c/rows.h"
+#include "kernels/c/convert.h"
 #include "kernels/half.h"
 #include "kernels/unary.h"
 
-/* round(x), halves away from zero, for |x| < 2^31. The float below 1/2 makes the sum exact where
- * 1/2 would round up what is just below it; unlike roundf() this is vectorised. */
-static inline int32_t round_to_i32(float x)
-{
-    return (int32_t)(x + copysignf(0x1.fffffep-2f, x));
-}
-
-/* low and high are whole numbers, so clamping may come before rounding. */
-static inline int32_t quantize(float x, const struct scree_scale *p, int32_t min, int32_t max)
-{
-    float low = (float)(min - p->zero_point), high = (float)(max - p->zero_point);
-    float q = x / p->scale;
-
-    q = q > low ? q : low;
-    q = q < high ? q : high;
-    return round_to_i32(q) + p->zero_point;
-}
-
-#define QUANTIZE(suffix, type, min, max)                                   \
-    SCREE_ROWS_1(scree_quantize_##suffix, float, type, struct scree_scale, \
-                 quantize(x, p, (min), (max)))
-#define DEQUANTIZE(suffix, type)                                             \
-    SCREE_ROWS_1(scree_dequantize_##suffix, type, float, struct scree_scale, \
-                 p->scale *(float)(x - p->zero_point))
 #define REQUANTIZE(suffix, type_in, type_out)                                             \
     SCREE_ROWS_1(scree_requantize_##suffix, type_in, type_out, struct scree_unary_params, \
                  scree_rescale_quantized(x, p))
 
-QUANTIZE(u8, uint8_t, 0, UINT8_MAX)
-QUANTIZE(i8, int8_t, INT8_MIN, INT8_MAX)
-QUANTIZE(i16, int16_t, INT16_MIN, INT16_MAX)
-DEQUANTIZE(u8, uint8_t)
-DEQUANTIZE(i8, int8_t)
-DEQUANTIZE(i16, int16_t)
+SCREE_DEFINE_CONVERSIONS()
+SCREE_DEFINE_ROW_QUANTIZE(scree_quantize_i16, int16_t, INT16_MIN, INT16_MAX)
+SCREE_DEFINE_ROW_DEQUANTIZE(scree_dequantize_i16, int16_t)
 SCREE_ROWS_1(scree_widen_f16, scree_half, float, void, scree_half_to_float(x))
 REQUANTIZE(u8_i16, uint8_t, int16_t)
 REQUANTIZE(i8_i16, int8_t, int16_t)
