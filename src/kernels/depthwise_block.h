@@ -23,6 +23,8 @@
 
 #include "kernels/depthwise_layer.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
 #define AHEAD 4 /* outputs computed at once from quads in memory */
 
 /* A block of channels, followed by its weights. */
@@ -59,7 +61,7 @@ struct job {
 };
 
 /* The bytes of column x, which is inside; whole: the block has all the channels of a vector. */
-static inline vec load_pixel(const struct job *job, const struct row *row, bool whole, int32_t x)
+INLINE vec load_pixel(const struct job *job, const struct row *row, bool whole, int32_t x)
 {
     const uint8_t *pixel = row->pixels + (size_t)x * row->step;
 
@@ -69,8 +71,8 @@ static inline vec load_pixel(const struct job *job, const struct row *row, bool 
 /* Two vectors of quads of column x of n_rows <= 4 rows: of the first 8 channels in each 16, or of
  * the last. With fewer rows than four the last one stands in for the others, whose weights are 0.
  */
-static inline void interleave(const struct job *job, const struct row *rows, int n_rows, bool whole,
-                              int half, int32_t x, v_quads *ret)
+INLINE void interleave(const struct job *job, const struct row *rows, int n_rows, bool whole,
+                       int half, int32_t x, v_quads *ret)
 {
     vec bytes[4], words01, words23;
 
@@ -96,7 +98,7 @@ struct half {
     const struct v_requant *requant;
 };
 
-static inline struct half half_of(const struct job *job, int half)
+INLINE struct half half_of(const struct job *job, int half)
 {
     struct half ret = {.zp = job->zp, .requant = &job->block->requant[2 * half]};
 
@@ -107,7 +109,7 @@ static inline struct half half_of(const struct job *job, int half)
     return ret;
 }
 
-static inline vec words_of(const struct half *half, enum v_requant_mode mode, const vec *acc)
+INLINE vec words_of(const struct half *half, enum v_requant_mode mode, const vec *acc)
 {
     vec y[2];
 
@@ -117,7 +119,7 @@ static inline vec words_of(const struct half *half, enum v_requant_mode mode, co
 }
 
 /* Stores the outputs of a pixel. */
-static inline void store_outputs(const struct job *job, vec first, vec last, uint8_t *to)
+INLINE void store_outputs(const struct job *job, vec first, vec last, uint8_t *to)
 {
     vec bytes = v_pack16_s8(first, last);
 
@@ -134,7 +136,7 @@ static inline void store_outputs(const struct job *job, vec first, vec last, uin
  */
 
 /* Finds the rows under the filter for row y of the outputs. */
-static inline void find_rows(const struct job *job, int32_t y, struct row *ret_rows)
+INLINE void find_rows(const struct job *job, int32_t y, struct row *ret_rows)
 {
     const struct scree_conv_shape *s = &job->layer->shape;
 
@@ -149,7 +151,7 @@ static inline void find_rows(const struct job *job, int32_t y, struct row *ret_r
 }
 
 /* Where the outputs of a pixel go. */
-static inline uint8_t *output_at(const struct job *job, int32_t y, int32_t x)
+INLINE uint8_t *output_at(const struct job *job, int32_t y, int32_t x)
 {
     return job->out + ((size_t)y * (size_t)job->layer->shape.out_w + (size_t)x) * job->out_c;
 }
@@ -159,16 +161,37 @@ struct area {
     int32_t y, end_y, x, end_x;
 };
 
-/* Filters of three rows and three columns, stride 1 or 2, no dilation: the outputs of an area for
- * half of the channels, from columns of quads that stay in registers. The first half leaves its
- * words to the second. */
-static inline __attribute__((always_inline)) void area_3x3_half(const struct job *all, bool whole,
-                                                                int half, int stride, int n_terms,
-                                                                enum v_requant_mode mode,
-                                                                struct area area, vec *words)
+/* The quads of the columns that one pixel sees, from x on: column k in quads[(k + phase) % 3]; all
+ * but the last `stride` are there already. */
+INLINE void next_columns(const struct job *job, const struct row *rows, bool whole, int half,
+                         int stride, int32_t dilation, int phase, int32_t x, v_quads (*quads)[2])
+{
+    for (int k = 3 - stride; k < 3; k++)
+        interleave(job, rows, 3, whole, half, x + k * dilation, quads[(k + phase) % 3]);
+}
+
+/* The sums of a pixel. */
+INLINE void sums_3x3(const struct half *consts, int n_terms, int phase, v_quads (*quads)[2],
+                     v_weights (*weights)[3][2], vec *acc)
+{
+    for (int i = 0; i < 2; i++)
+        acc[i] = consts->bias[i];
+    for (int term = 0; term < n_terms; term++)
+        for (int k = 0; k < 3; k++)
+            for (int i = 0; i < 2; i++)
+                acc[i] = v_dot(acc[i], quads[(k + phase) % 3][i], weights[term][k][i]);
+}
+
+/* Filters of three rows and three columns, stride 1 with any dilation, or stride 2 without: the
+ * outputs of an area for half of the channels, from columns of quads that stay in registers. A
+ * pixel shares columns with the one that is `dilation` further on, so a row is gone through that
+ * many times. The first half leaves its words to the second. */
+INLINE void area_3x3_half(const struct job *all, bool whole, int half, int stride, int n_terms,
+                          enum v_requant_mode mode, struct area area, vec *words)
 {
     const struct job job = *all; /* by value: stores do not touch it */
     const struct half consts = half_of(&job, half);
+    int32_t dilation = stride == 1 ? job.layer->shape.dilation_w : 1;
     v_weights weights[2][3][2];
 
     for (int term = 0; term < n_terms; term++)
@@ -176,40 +199,53 @@ static inline __attribute__((always_inline)) void area_3x3_half(const struct job
             for (int i = 0; i < 2; i++)
                 weights[term][k][i] = v_load_weights(
                     job.block->weights + (12 * term + 4 * k + 2 * half + i) * V_WEIGHTS_BYTES);
-    for (int32_t y = area.y; y < area.end_y; y++) {
-        int32_t left = area.x * stride - job.pad_left;
-        uint8_t *to = output_at(&job, y, area.x);
+    for (int32_t line = 0; line < (area.end_y - area.y) * dilation; line++) {
+        int32_t y = area.y + line / dilation, x = area.x + line % dilation;
+        int32_t left = x * stride - job.pad_left;
+        uint8_t *to = output_at(&job, y, x);
         struct row rows[SCREE_DEPTHWISE_MAX_H];
         v_quads quads[3][2];
+        vec acc[2];
+
+/* The next pixel, its columns in a phase. */
+#define PIXEL(phase)                                                                 \
+    do {                                                                             \
+        next_columns(&job, rows, whole, half, stride, dilation, phase, left, quads); \
+        sums_3x3(&consts, n_terms, phase, quads, weights, acc);                      \
+        if (half == 0)                                                               \
+            *words++ = words_of(&consts, mode, acc);                                 \
+        else                                                                         \
+            store_outputs(&job, *words++, words_of(&consts, mode, acc), to);         \
+        x += dilation;                                                               \
+        left += dilation * stride;                                                   \
+        to += (size_t)dilation * job.out_c;                                          \
+    } while (0)
 
         find_rows(&job, y, rows);
         for (int k = 0; k < 3 - stride; k++)
-            interleave(&job, rows, 3, whole, half, left + k, quads[stride + k]);
-        for (int32_t x = area.x; x < area.end_x; x++, left += stride, to += job.out_c) {
-            vec acc[2] = {consts.bias[0], consts.bias[1]};
-
+            interleave(&job, rows, 3, whole, half, left + k * dilation, quads[k]);
+        while (x < area.end_x) {
+            PIXEL(0);
+            if (V_ROTATES && stride == 1) {
+                if (x >= area.end_x)
+                    break;
+                PIXEL(1);
+                if (x >= area.end_x)
+                    break;
+                PIXEL(2);
+                continue;
+            }
             for (int k = 0; k < 3 - stride; k++)
                 for (int i = 0; i < 2; i++)
                     quads[k][i] = quads[stride + k][i];
-            for (int k = 3 - stride; k < 3; k++)
-                interleave(&job, rows, 3, whole, half, left + k, quads[k]);
-            for (int term = 0; term < n_terms; term++)
-                for (int k = 0; k < 3; k++)
-                    for (int i = 0; i < 2; i++)
-                        acc[i] = v_dot(acc[i], quads[k][i], weights[term][k][i]);
-            if (half == 0)
-                *words++ = words_of(&consts, mode, acc);
-            else
-                store_outputs(&job, *words++, words_of(&consts, mode, acc), to);
         }
+#undef PIXEL
     }
 }
 
 /* Rows of outputs, as many pixels at a time as there is room for words. */
-static inline __attribute__((always_inline)) void rows_3x3(const struct job *job, bool whole,
-                                                           int stride, int n_terms,
-                                                           enum v_requant_mode mode, int32_t y,
-                                                           int32_t end_y)
+INLINE void rows_3x3(const struct job *job, bool whole, int stride, int n_terms,
+                     enum v_requant_mode mode, int32_t y, int32_t end_y)
 {
     enum { ROOM = 128 };
     int32_t out_w = job->layer->shape.out_w, n_rows = out_w < ROOM ? ROOM / out_w : 1;
@@ -256,10 +292,8 @@ static void rows_3x3_any(const struct job *job, int32_t y, int32_t end_y)
 }
 
 /* The outputs of n columns, whose quads are [n_groups][n_columns][4]. */
-static inline __attribute__((always_inline)) void columns_from_quads(const struct job *all,
-                                                                     const v_quads *quads,
-                                                                     int32_t n_columns, uint8_t *to,
-                                                                     int n)
+INLINE void columns_from_quads(const struct job *all, const v_quads *quads, int32_t n_columns,
+                               uint8_t *to, int n)
 {
     const struct job job = *all;
     const struct scree_conv_shape *s = &job.layer->shape;
@@ -359,7 +393,8 @@ static void run(const struct scree_depthwise_layer *layer, const struct scree_de
                 const uint8_t *image, uint8_t *out, int32_t y, int32_t end_y)
 {
     const struct scree_conv_shape *s = &layer->shape;
-    bool is_3x3 = s->filter_h == 3 && s->filter_w == 3 && s->stride_w <= 2 && s->dilation_w == 1;
+    bool is_3x3 = s->filter_h == 3 && s->filter_w == 3 &&
+                  (s->stride_w == 1 || (s->stride_w == 2 && s->dilation_w == 1));
     struct job job = job_of(layer, unit);
 
     job.image = image + unit->c;

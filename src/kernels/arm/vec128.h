@@ -114,6 +114,9 @@ static inline vec v_clamp_s8(vec x, vec min, vec max)
 
 #define V_SIGNED_INPUT true /* both factors are int8 */
 
+/* moves between registers are not free: loops are unrolled instead */
+#define V_ROTATES true
+
 /* Four bytes in each lane, and the weights that they are multiplied by. */
 typedef vec v_quads;
 typedef vec v_weights;

@@ -294,6 +294,9 @@ static inline vecf v_copy_sign(vecf x, vecf s)
 
 #define V_SIGNED_INPUT false /* the first factor is uint8 */
 
+/* moves between registers are free: loops need not be unrolled for them */
+#define V_ROTATES false
+
 #if defined(__AVXVNNI__) || defined(__AVX512VNNI__)
 
 /* Four unsigned bytes in each lane, and the signed weights that they are multiplied by. */
