@@ -1,7 +1,7 @@
 /* A tile of a product: rows are placed, block by block, and met with their panels. */
-#include "kernels/gemm.h"
-
 #include <string.h>
+
+#include "kernels/c/gemm_parts.h"
 
 /* What a tile works with. */
 struct work {
@@ -22,16 +22,6 @@ struct row {
     int32_t n, oy, ox;
     int64_t y, x;
 };
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t round_up(size_t n, size_t to)
-{
-    return (n + to - 1) / to * to;
-}
 
 /* ---- rows --------------------------------------------------------------------------------------
  */
@@ -295,8 +285,8 @@ static void run_tile(const struct scree_gemm *gemm, const void *in, const void *
     size_t per_row = (n_channels + part->channels_per_tile - 1) / part->channels_per_tile;
     size_t c = index % per_row * part->channels_per_tile;
     size_t m = index / per_row * part->rows_per_tile;
-    size_t n_rows = smaller(part->rows_per_tile, part->n_rows - m), n_blocks;
-    size_t lists = round_up(mr * (1 + (size_t)part->n_segments) * sizeof(void *), 64);
+    size_t n_rows = gemm_smaller(part->rows_per_tile, part->n_rows - m), n_blocks;
+    size_t lists = gemm_round_up(mr * (1 + (size_t)part->n_segments) * sizeof(void *), 64);
     uint8_t *bytes = scratch;
     struct work work = {
         .gemm = gemm,
@@ -308,7 +298,7 @@ static void run_tile(const struct scree_gemm *gemm, const void *in, const void *
         .to = scratch,
         .a = (const uint8_t **)scratch + mr,
         .gathered = bytes + lists,
-        .padded = round_up((size_t)part->segment_bytes, (size_t)gemm->kernel->kr),
+        .padded = gemm_round_up((size_t)part->segment_bytes, (size_t)gemm->kernel->kr),
     };
     struct scree_gemm_block block = {
         .layer = &gemm->layer,
@@ -316,11 +306,11 @@ static void run_tile(const struct scree_gemm *gemm, const void *in, const void *
         .out = work.to,
         .n_segments = part->n_segments,
         .segment_bytes = part->segment_bytes,
-        .n_channels = (int32_t)smaller(part->channels_per_tile, n_channels - c),
+        .n_channels = (int32_t)gemm_smaller(part->channels_per_tile, n_channels - c),
         .panels = part->panels + c / nr * part->panel_bytes,
         .panel_bytes = part->panel_bytes,
         .depth = part->depth,
-        .scratch = bytes + lists + round_up(mr * part->depth, 64),
+        .scratch = bytes + lists + gemm_round_up(mr * part->depth, 64),
     };
 
     n_blocks = (n_rows + mr - 1) / mr;

@@ -235,6 +235,21 @@ static inline bool v_requant_set_exact(struct v_requant *r,
     return true;
 }
 
+/* False where looking for a scale is in vain. Of the 255 steps of a channel, one comes within about
+ * multiplier / 255 of a whole accumulator; a float below 256 has 16 bits behind the point. For
+ * multipliers below 2^-10 the one is less than what the other can tell apart. Where outputs lie on
+ * both sides of the zero point, floats are half as large and have a bit more. */
+static inline bool v_requant_may_fit(const struct scree_multiplier *multipliers,
+                                     enum v_requant_mode mode)
+{
+    int32_t least = mode == V_REQUANT_RISING ? -9 : -10;
+
+    for (int lane = 0; lane < VEC_LANES; lane++)
+        if (multipliers[lane].q != 0 && multipliers[lane].shift < least)
+            return false;
+    return true;
+}
+
 /* Chooses how a vector of channels is requantized: zero point and clamp of the output are `zp`,
  * `min` and `max`, at most 255 apart. To the accumulators r->lift is then added.
  *
@@ -268,7 +283,8 @@ static inline bool v_requant_init(struct v_requant *r, int32_t zp, int32_t min, 
     fit.scale = v_mulf(v_to_float(v_load(q)), v_as_float(v_load(bits)));
     fit.half_step = v_as_float(v_load(half_step));
     *r = (struct v_requant){.mode = min >= zp ? V_REQUANT_RISING : V_REQUANT_SIGNED};
-    if (!v_requant_find_steps(&fit) || !v_requant_fit(&fit))
+    if (!v_requant_may_fit(multipliers, r->mode) || !v_requant_find_steps(&fit) ||
+        !v_requant_fit(&fit))
         *r = fit.exact;
     return true;
 }
