@@ -163,7 +163,8 @@ static int machine_of(const char *path)
 }
 
 /* Has the command load the library; one for another processor is left to qemu-user, which sets
- * variables of the program it runs from QEMU_SET_ENV. */
+ * variables of the program it runs from QEMU_SET_ENV, and cannot start threads in a child of
+ * fork(). */
 static int preload(const char *library, struct scree_error *err)
 {
     int machine = machine_of(library);
@@ -174,7 +175,9 @@ static int preload(const char *library, struct scree_error *err)
         return scree_fail(err, EINVAL, "%s: not a shared library", library);
     if (machine != machine_of("/proc/self/exe")) {
         (void)snprintf(value, sizeof value, "LD_PRELOAD=%s", library);
-        return setenv("QEMU_SET_ENV", value, 1) < 0 ? scree_fail_memory(err, sizeof value) : 0;
+        return setenv("QEMU_SET_ENV", value, 1) < 0 || setenv("SCREE_EMU_INLINE", "1", 1) < 0
+                   ? scree_fail_memory(err, sizeof value)
+                   : 0;
     }
     before = getenv("LD_PRELOAD");
     if ((size_t)snprintf(value, sizeof value, "%s%s%s", library, before ? ":" : "",

@@ -249,18 +249,23 @@ int scree_emu_queue(struct scree_emu_npu *npu, struct scree_emu_job *job)
 {
     struct scree_emu_file *file = job->file;
     struct scree_emu_core *core = &npu->cores[pick_core(npu, file)];
-    int rc = start_core(core);
+    int rc = npu->inline_jobs ? 0 : start_core(core);
 
     if (rc < 0)
         return rc;
-    job->next = NULL;
-    *core->last = job;
-    core->last = &job->next;
     core->n_jobs++;
     file->core = core->index;
     file->n_jobs++;
     for (uint32_t i = 0; i < job->n_out; i++)
         job->out[i]->n_writers++;
+    if (npu->inline_jobs) {
+        run_job(core, job);
+        finish(core, job);
+        return 0;
+    }
+    job->next = NULL;
+    *core->last = job;
+    core->last = &job->next;
     pthread_cond_broadcast(&npu->changed);
     return 0;
 }
@@ -329,6 +334,7 @@ void scree_emu_npu_in_parent(struct scree_emu_npu *npu)
 void scree_emu_npu_in_child(struct scree_emu_npu *npu)
 {
     init_cores(npu);
+    npu->inline_jobs = npu->options.inline_jobs;
     for (struct scree_emu_file *file = npu->files; file; file = file->next) {
         file->n_jobs = 0;
         for (size_t i = 0; i < file->n_bos; i++)

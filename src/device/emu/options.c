@@ -91,6 +91,11 @@ static int set_pace(struct scree_emu_options *options, const char *value, struct
     return set_flag(&options->pace, value, err);
 }
 
+static int set_inline(struct scree_emu_options *options, const char *value, struct scree_error *err)
+{
+    return set_flag(&options->inline_jobs, value, err);
+}
+
 static int set_kernel(struct scree_emu_options *options, const char *value, struct scree_error *err)
 {
     static const char *const words[] = {"7.2", "6.18", NULL};
@@ -214,6 +219,8 @@ static const struct setting settings[] = {
     {"clock", set_clock, "MHz that time is accounted with (default 198)"},
     {"timeout", set_timeout, "ms until a job that hangs is cancelled (default 500)"},
     {"pace", set_pace, "1: a job takes the time the model gives it"},
+    {"inline", set_inline,
+     "1: a child of fork() starts no threads, as qemu-user 7 cannot there: jobs run within SUBMIT"},
     {"kernel", set_kernel, "7.2 (default), or 6.18 with its PREP_BO"},
     {"iova", set_iova, "the first NPU address given out (default 0)"},
     {"reuse", set_reuse, "0: NPU addresses are never given out again (default 1)"},

@@ -37,6 +37,7 @@ struct scree_emu_options {
     unsigned timeout_ms; /* [1, 600000] */
     bool pace;           /* jobs take the time of the model, if they are done sooner */
     bool linux_6_18;     /* PREP_BO returns the time left */
+    bool inline_jobs;    /* a child of fork() runs jobs within SUBMIT, without threads */
     uint32_t first_iova;
     bool reuse_iova;
     uint64_t seed;

@@ -47,6 +47,7 @@ struct scree_emu_npu {
     uint64_t n_jobs; /* so far */
     struct scree_emu_file *files;
     bool gone, ending;
+    bool inline_jobs; /* see the setting; true in a child only */
 };
 
 struct scree_emu_file {
