@@ -36,7 +36,7 @@ scree: /.*/libtest_delegate.so: shapes_classifier.tflite: it crashed compiling t
 output 0: uint8 1x10 'scores' fnv1a [0-9a-f]{16} (re)
 
 $ cd $MODELS; scree classify shapes_classifier.tflite pictures/single_star.jpg --top 1 --delegate $DELEGATE --delegate-option fault=write_half --delegate-option after=1 2>&1 | grep -v ' ms'
-     8  star .* (re)
+      8  star .* (re)
 
 $ cd $MODELS; scree run shapes_classifier.tflite --delegate $DELEGATE --delegate-option fault=hang_prepare --delegate-timeout 1 | wc -l
 scree: /.*/libtest_delegate.so: shapes_classifier.tflite: it had not finished compiling the model after 1 s; the CPU does it all (re)
