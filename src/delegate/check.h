@@ -7,7 +7,8 @@
  *   canary      outputs are filled with a pattern before; 16 bytes of it left in a row were never
  *               written
  *   staleness   other inputs must give other outputs: a job that did not run leaves the last run's
- *   time        a run that takes the kernel's half second more than others had a job reset
+ *   time        a run that takes the kernel's half second more than others had a job reset, unless
+ *               the interrupts tell that it had not
  *   interrupts  each task of the NPU ends in one; fewer than there are tasks means lost ones
  *
  * A wrong alarm costs a run on the CPU, nothing else. Wrong bytes that a job really wrote are not

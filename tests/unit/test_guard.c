@@ -412,8 +412,9 @@ static enum scree_delegate_end judge(struct scree_run_check *c, uint8_t in, cons
 static void test_runs_are_judged(void **state)
 {
     struct scree_run_check c = {.expected = {.run_ns = 20000000, .interrupts = 28}};
-    const struct scree_delegate_measure good = {20000000, 28}, late = {530000000, 28};
-    const struct scree_delegate_measure slow = {300000000, 28}, lost = {20000000, 27};
+    const struct scree_delegate_measure good = {20000000, 28}, late = {530000000, 29};
+    const struct scree_delegate_measure slow = {300000000, 29}, lost = {20000000, 27};
+    const struct scree_delegate_measure busy = {900000000, 28};
     uint8_t a[1024], b[1024];
 
     (void)state;
@@ -427,7 +428,8 @@ static void test_runs_are_judged(void **state)
     assert_int_equal(judge(&c, 2, b, 1024, 1024, &good), SCREE_DELEGATE_OK);
     assert_int_equal(judge(&c, 3, a, 1024, 1024, &late), SCREE_DELEGATE_LATE);
     assert_int_equal(judge(&c, 3, a, 1024, 1024, &slow), SCREE_DELEGATE_OK);
-    assert_int_equal(judge(&c, 4, b, 1024, 1024, &lost), SCREE_DELEGATE_LOST);
+    assert_int_equal(judge(&c, 4, b, 1024, 1024, &busy), SCREE_DELEGATE_OK);
+    assert_int_equal(judge(&c, 5, a, 1024, 1024, &lost), SCREE_DELEGATE_LOST);
     assert_int_equal(judge(&c, 4, b, 1024, 0, &good), SCREE_DELEGATE_UNTOUCHED);
     assert_int_equal(judge(&c, 4, b, 1024, 1000, &good), SCREE_DELEGATE_UNTOUCHED);
     assert_int_equal(judge(&c, 4, b, 1001, 1001, &good), SCREE_DELEGATE_OK);
