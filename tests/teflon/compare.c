@@ -2,16 +2,17 @@
  *
  * usage: teflon_compare MODEL MAX-STEPS RUNS IMAGE...
  *
- * MAX-STEPS is how many quantization steps an 8-bit output may differ by; -1: any. RUNS is how
- * often each picture is run. Prints where each operator runs, then a line a picture, then the
- * counts. Outputs of the delegate's session go to the folder that the environment variable OUT
+ * MAX-STEPS is how many quantization steps an 8-bit output may differ by; -1: any. Of a SOFTMAX its
+ * input counts: it makes many steps of one, where a class is neither sure nor out of question. RUNS
+ * is how often each picture is run. Prints where each operator runs, then a line a picture, then
+ * the counts. Outputs of the delegate's session go to the folder that the environment variable OUT
  * names, and its inputs. Exit code 0 if the best class is always the same and nothing differs by
  * more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <scree/scree.h>
+#include "engine/engine.h"
 
 static int fail(const struct scree_error *err)
 {
@@ -91,6 +92,24 @@ static bool is_bytes(const struct scree_tensor *tensor)
     return tensor->type == SCREE_TYPE_UINT8 || tensor->type == SCREE_TYPE_INT8;
 }
 
+/* What output `index` is made of by a SOFTMAX, or itself. */
+static void look_behind(const struct scree_session *session, uint32_t index,
+                        struct scree_tensor *tensor)
+{
+    const struct scree_plan *plan = &session->shared->plan;
+    const struct scree_operand *output = &session->operands[plan->subgraph->outputs[index]];
+
+    for (uint32_t i = 0; i < plan->n_steps; i++) {
+        const struct scree_call *call = &session->calls[i];
+
+        if (call->node->opcode != SCREE_OP_SOFTMAX || call->outputs[0] != output)
+            continue;
+        tensor->data = call->inputs[0]->data;
+        tensor->type = call->inputs[0]->type;
+        tensor->bytes = call->inputs[0]->bytes;
+    }
+}
+
 /* All outputs of 8 bits. Returns 1 if they differ too much. */
 static int compare(const struct pair *pair, const char *path, int number)
 {
@@ -99,18 +118,24 @@ static int compare(const struct pair *pair, const char *path, int number)
     for (uint32_t i = 0; i < scree_session_n_outputs(pair->npu); i++) {
         struct scree_tensor a, b;
         size_t n_differ;
-        int worst;
+        int worst, here, there;
 
         scree_session_output(pair->npu, i, &a);
         scree_session_output(pair->cpu, i, &b);
         if (!is_bytes(&a))
             continue;
-        worst = worst_step(&a, &b, &n_differ);
-        printf("%s: class %d, on the CPU %d; %zu of %zu bytes differ, by at most %d\n", path,
-               best_class(&a), best_class(&b), n_differ, a.bytes, worst);
-        if (best_class(&a) != best_class(&b) || (pair->max_steps >= 0 && worst > pair->max_steps))
-            bad = 1;
         save("out", number, &a);
+        here = best_class(&a);
+        there = best_class(&b);
+        worst = worst_step(&a, &b, &n_differ);
+        printf("%s: class %d, on the CPU %d; %zu of %zu bytes differ, by at most %d", path, here,
+               there, n_differ, a.bytes, worst);
+        look_behind(pair->npu, i, &a);
+        look_behind(pair->cpu, i, &b);
+        worst = worst_step(&a, &b, &n_differ);
+        printf("; before SOFTMAX %zu by at most %d\n", n_differ, worst);
+        if (here != there || (pair->max_steps >= 0 && worst > pair->max_steps))
+            bad = 1;
     }
     return bad;
 }
