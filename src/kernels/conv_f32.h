@@ -41,6 +41,7 @@ struct scree_conv_f32 {
     size_t depth;                         /* floats of one filter */
     int32_t phases_h, phases_w;           /* 1 unless transposed */
     size_t phase_rows;                    /* output pixels of the largest phase */
+    size_t tile_rows;                     /* at most */
     size_t block_rows, n_blocks;          /* of a phase: rows of an item, items */
     size_t group_columns, padded_columns; /* output channels of a group */
     size_t column_step, n_column_blocks;  /* of an item, items */

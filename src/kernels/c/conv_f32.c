@@ -11,6 +11,9 @@
 #define ITEMS_WANTED 16
 /* Tiles of rows in an item, which share a panel of weights while it is in the first cache. */
 #define ITEM_TILES 4
+/* Rows so far apart fall into one set of a usual first cache, which holds that many lines. */
+#define CACHE_WAY_BYTES 4096
+#define CACHE_WAYS      8
 /* Lines of the filter are segments below so many channels, where copies at the border are small. */
 #define LINE_CHANNELS   16
 #define MAX_LINE_FLOATS 1024
@@ -78,6 +81,10 @@ static bool plan_rows(struct scree_conv_f32 *plan)
 
     plan->phases_h = scree_min_i32(step_h, s->out_h);
     plan->phases_w = scree_min_i32(step_w, s->out_w);
+    plan->tile_rows = plan->gemm->n_rows;
+    if ((size_t)s->in_c * (size_t)s->stride_w * sizeof(float) % CACHE_WAY_BYTES == 0 &&
+        plan->tile_rows > CACHE_WAYS - 1)
+        plan->tile_rows = CACHE_WAYS - 1;
     plan->block_rows = ITEM_TILES * plan->gemm->n_rows;
     if (!scree_mul_size((size_t)s->n, (size_t)phase_pixels(s->out_h, 0, step_h),
                         &plan->phase_rows) ||
@@ -443,7 +450,7 @@ static size_t point_phase(const struct scree_conv_f32 *plan, const struct item *
 static size_t tile_rows(const struct scree_conv_f32 *plan, const struct item *item, size_t at,
                         int32_t columns)
 {
-    size_t left = item->n_rows - at, rows = plan->gemm->n_rows;
+    size_t left = item->n_rows - at, rows = plan->tile_rows;
 
     if (plan->shape.transposed)
         left = smaller(left, (size_t)columns - (item->row + at) % (size_t)columns);
