@@ -266,8 +266,10 @@ INLINE void rows_3x3(const struct job *job, bool whole, int stride, int n_terms,
 static void rows_3x3_rising(const struct job *job, bool whole, int stride, int n_terms, int32_t y,
                             int32_t end_y)
 {
-    if (!whole)
-        rows_3x3(job, false, stride, n_terms, V_REQUANT_RISING, y, end_y);
+    if (!whole && stride == 1)
+        rows_3x3(job, false, 1, n_terms, V_REQUANT_RISING, y, end_y);
+    else if (!whole)
+        rows_3x3(job, false, 2, n_terms, V_REQUANT_RISING, y, end_y);
     else if (stride == 1 && n_terms == 1)
         rows_3x3(job, true, 1, 1, V_REQUANT_RISING, y, end_y);
     else if (stride == 2 && n_terms == 1)
