@@ -379,7 +379,7 @@ static void store_sums(const struct context *context, const struct sums *sums, c
     for (int32_t r = 0; r < block->n_rows; r++)
         for (int32_t p = 0; p < 2 && p * VEC_LANES < n; p++) {
             int32_t rest = n - p * VEC_LANES;
-            __mmask16 mask = rest < VEC_LANES ? (__mmask16)((1 << rest) - 1) : 0xffff;
+            __mmask16 mask = (__mmask16)(rest < VEC_LANES ? (1 << rest) - 1 : 0xffff);
 
             _mm512_mask_storeu_epi32(block->out[r] + 4 * (c + p * VEC_LANES), mask, sums->v[r][p]);
         }

@@ -49,7 +49,7 @@ static inline __m512i load(const uint8_t *in, __mmask16 mask, uint8_t flip)
 
 static inline __mmask16 mask_of(size_t n)
 {
-    return n < 16 ? (__mmask16)((1u << n) - 1) : 0xffff;
+    return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffff);
 }
 
 /* The largest byte: 255 less the smallest complement, found among words. */
