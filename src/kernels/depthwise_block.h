@@ -477,7 +477,7 @@ static bool pack_vector(const struct scree_depthwise_layer *layer,
 
         if (channel >= c + n)
             continue;
-        multipliers[lane] = from->quant->multipliers[channel * from->quant->multiplier_stride];
+        multipliers[lane] = scree_depthwise_multiplier(from, channel);
         if (!scree_depthwise_bias(from, channel, &block->bias[v][lane], &low[lane], &high[lane]))
             return false;
     }

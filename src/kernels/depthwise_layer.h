@@ -67,16 +67,29 @@ struct scree_depthwise_source {
     int32_t input_zp, input_least; /* zero point and least value of the bytes as they are taken */
 };
 
-/* Weight k of a channel, less the zero point: in [-255, 255]. */
-static inline int32_t scree_depthwise_weight(const struct scree_depthwise_source *from, int32_t k,
-                                             int32_t channel)
+/* The multiplier of a channel as the quantization has it. */
+static inline struct scree_multiplier
+scree_depthwise_quant_multiplier(const struct scree_depthwise_source *from, int32_t channel)
 {
-    size_t at = (size_t)k * (size_t)from->shape->out_c + (size_t)channel;
-
-    return (int8_t)(from->filter[at] ^ from->flip) + from->flip - from->quant->filter_zp;
+    return from->quant->multipliers[(size_t)channel * (size_t)from->quant->multiplier_stride];
 }
 
-/* *ret_bias: the bias of a channel with the input's zero point in it. *ret_low <= 0 and *ret_high
+/* True if a channel is dead: its multiplier is so small, while its bias may be huge, that all sums
+ * give the same output, *ret_output and the zero point. Such channels are packed with weights of 0,
+ * a bias that is the output, twice, and a multiplier of one half, lest they be out of range. */
+bool scree_depthwise_is_dead(const struct scree_depthwise_source *from, int32_t channel,
+                             int32_t *ret_output);
+
+/* The multiplier with which a channel is packed. */
+struct scree_multiplier scree_depthwise_multiplier(const struct scree_depthwise_source *from,
+                                                   int32_t channel);
+
+/* Weight k of a channel as it is packed, less the zero point: in [-255, 255]. */
+int32_t scree_depthwise_weight(const struct scree_depthwise_source *from, int32_t k,
+                               int32_t channel);
+
+/* *ret_bias: the bias of a channel as it is packed, with the input's zero point in it. *ret_low <=
+ * 0 and *ret_high
  * >= 0: the range of its accumulators and of 0; false if they are beyond +-2^29. */
 bool scree_depthwise_bias(const struct scree_depthwise_source *from, int32_t channel,
                           int32_t *ret_bias, int32_t *ret_low, int32_t *ret_high);

@@ -93,6 +93,10 @@ static void fill_quant(struct check *check, struct pair *pair, uint32_t kind)
             some_multiplier(check, kind == 7 ? check_between(check, -29, 0) : -8);
         if (kind == 8 && check_below(check, 8) == 0)
             pair->multipliers[o] = (struct scree_multiplier){0, 0};
+        if (kind == 8 && check_below(check, 8) == 0) { /* a dead channel */
+            pair->bias[o] = check_between(check, -2000000000, 2000000000);
+            pair->multipliers[o] = some_multiplier(check, check_between(check, -31, -22));
+        }
         if (kind == 9)
             pair->bias[o] = check_between(check, INT32_MIN, INT32_MAX);
     }

@@ -2,24 +2,106 @@
 
 #include <string.h>
 
+#include "base/checked.h"
+
+/* Multipliers from here on fit 32-bit lanes with all sums within +-2^29: not looked at more
+ * closely.
+ */
+#define LEAST_SHIFT (-20)
+
+/* The sums of a channel: all are in [low, high]. */
+struct range {
+    int64_t low, high;
+};
+
+static int32_t count_taps(const struct scree_depthwise_source *from)
+{
+    return from->shape->filter_h * from->shape->filter_w;
+}
+
+/* Weight k of a channel of the filter, less the zero point. */
+static int32_t filter_weight(const struct scree_depthwise_source *from, int32_t k, int32_t channel)
+{
+    size_t at = (size_t)k * (size_t)from->shape->out_c + (size_t)channel;
+
+    return (int8_t)(from->filter[at] ^ from->flip) + from->flip - from->quant->filter_zp;
+}
+
+static struct range find_range(const struct scree_depthwise_source *from, int32_t channel)
+{
+    int64_t least = from->input_least - from->input_zp, most = least + 255;
+    int64_t bias = from->bias ? from->bias[channel] : 0;
+    struct range range = {bias, bias};
+
+    for (int32_t k = 0; k < count_taps(from); k++) {
+        int64_t w = filter_weight(from, k, channel);
+
+        range.low += w * (w > 0 ? least : most);
+        range.high += w * (w > 0 ? most : least);
+    }
+    return range;
+}
+
+/* The output of a sum, less the zero point. */
+static int32_t find_output(const struct scree_conv_quant *quant, int64_t sum,
+                           struct scree_multiplier m)
+{
+    return scree_clamp_i32(scree_multiply((int32_t)sum, m), quant->min - quant->output_zp,
+                           quant->max - quant->output_zp);
+}
+
+bool scree_depthwise_is_dead(const struct scree_depthwise_source *from, int32_t channel,
+                             int32_t *ret_output)
+{
+    struct scree_multiplier m = scree_depthwise_quant_multiplier(from, channel);
+    struct range range;
+
+    if (m.q != 0 && m.shift >= LEAST_SHIFT)
+        return false;
+    range = find_range(from, channel);
+    /* A multiplier of 0 leaves nothing of sums that wrap either. */
+    if (m.q != 0 && (range.low < INT32_MIN || range.high > INT32_MAX))
+        return false;
+    *ret_output = find_output(from->quant, range.low, m);
+    return m.q == 0 || *ret_output == find_output(from->quant, range.high, m);
+}
+
+struct scree_multiplier scree_depthwise_multiplier(const struct scree_depthwise_source *from,
+                                                   int32_t channel)
+{
+    int32_t output;
+
+    if (scree_depthwise_is_dead(from, channel, &output))
+        return (struct scree_multiplier){1 << 30, 0};
+    return scree_depthwise_quant_multiplier(from, channel);
+}
+
+int32_t scree_depthwise_weight(const struct scree_depthwise_source *from, int32_t k,
+                               int32_t channel)
+{
+    int32_t output;
+
+    return scree_depthwise_is_dead(from, channel, &output) ? 0 : filter_weight(from, k, channel);
+}
+
 bool scree_depthwise_bias(const struct scree_depthwise_source *from, int32_t channel,
                           int32_t *ret_bias, int32_t *ret_low, int32_t *ret_high)
 {
-    int32_t n = from->shape->filter_h * from->shape->filter_w;
-    int64_t zp = from->input_zp, least = from->input_least - zp, most = least + 255;
-    int64_t bias = from->bias ? from->bias[channel] : 0, low = bias, high = bias, sum = 0;
+    struct range range = find_range(from, channel);
+    int64_t bias = from->bias ? from->bias[channel] : 0;
+    int32_t output;
 
-    for (int32_t k = 0; k < n; k++) {
-        int64_t w = scree_depthwise_weight(from, k, channel);
-
-        sum += w;
-        low += w * (w > 0 ? least : most);
-        high += w * (w > 0 ? most : least);
+    if (scree_depthwise_is_dead(from, channel, &output)) {
+        bias = 2 * output;
+        range = (struct range){bias, bias};
+    } else {
+        for (int32_t k = 0; k < count_taps(from); k++)
+            bias -= (int64_t)from->input_zp * filter_weight(from, k, channel);
     }
-    *ret_bias = (int32_t)(bias - zp * sum);
-    *ret_low = low > 0 ? 0 : (int32_t)low;
-    *ret_high = high < 0 ? 0 : (int32_t)high;
-    return low >= -(1 << 29) && high <= 1 << 29 && *ret_bias == bias - zp * sum;
+    *ret_bias = (int32_t)bias;
+    *ret_low = range.low > 0 ? 0 : (int32_t)range.low;
+    *ret_high = range.high < 0 ? 0 : (int32_t)range.high;
+    return range.low >= -(1 << 29) && range.high <= 1 << 29 && *ret_bias == bias;
 }
 
 /* The next unit behind channel c. A last block that is not full reaches back to be so, if there are
