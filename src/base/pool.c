@@ -193,12 +193,12 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-void scree_pool_wake(struct scree_pool *pool)
+void scree_pool_wake(struct scree_pool *pool, bool at_once)
 {
     if (!pool || pool->n_workers == 0)
         return;
     atomic_store_explicit(&pool->awake, true, memory_order_relaxed);
-    if (!pool->spins)
+    if (!pool->spins || !at_once)
         return;
     /* A generation without a loop: who finds none looks for the next. */
     atomic_fetch_add(&pool->generation, 1);

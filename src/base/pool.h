@@ -1,6 +1,6 @@
 /* base/pool.h - a few threads that share the rows of one loop.
  *
- *     scree_pool_wake(pool);
+ *     scree_pool_wake(pool, true);
  *     scree_pool_run(pool, n_tiles, run_tile, &args);     as many loops as there are
  *     scree_pool_rest(pool);
  *
@@ -39,8 +39,9 @@ void scree_pool_free(struct scree_pool *pool);
 /* The number of threads that work on a loop; 1 for a NULL pool. */
 int scree_pool_n_threads(const struct scree_pool *pool);
 
-/* Loops are about to come: wakes the threads. Accepts NULL. */
-void scree_pool_wake(struct scree_pool *pool);
+/* Loops are about to come. Wakes the threads if the first is to be shared at_once; else it wakes
+ * them itself, and if there is none, nobody is woken for nothing. Accepts NULL. */
+void scree_pool_wake(struct scree_pool *pool, bool at_once);
 
 /* No loop will come for a while: the threads sleep. Accepts NULL. */
 void scree_pool_rest(struct scree_pool *pool);

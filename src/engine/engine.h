@@ -51,6 +51,7 @@ struct scree_session {
     struct scree_offload *offload; /* NULL: everything is on the CPU */
     struct scree_shared_plan *shared;
     struct scree_pool *pool; /* NULL with one thread */
+    bool is_long;            /* a run is worth waking the threads for as it begins */
     bool pins;               /* runs are on the processors of `pin` alone */
     cpu_set_t pin;
     void *arena_block;              /* as malloc gave it */

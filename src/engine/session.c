@@ -8,6 +8,8 @@
 #include "ops/ops.h"
 
 #define ARENA_ALIGNMENT 64
+/* Work of some 50 us: with less, a run may be over before a thread has woken up. */
+#define LONG_MACS ((uint64_t)1 << 22)
 /* Operands and calls: as large as the plan's own. */
 #define MAX_TABLES_BYTES ((size_t)1 << 30)
 
@@ -122,6 +124,16 @@ static int grow_thread_scratch(struct scree_session *session, size_t bytes, stru
     return grow(&session->thread_scratch, bytes * n_threads, err);
 }
 
+static bool is_long(const struct scree_plan *plan)
+{
+    uint64_t macs = 0;
+
+    for (uint32_t i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i].kind == SCREE_STEP_RUN)
+            macs += plan->steps[i].call.macs;
+    return macs >= LONG_MACS;
+}
+
 static int bind(struct scree_session *session, struct scree_error *err)
 {
     const struct scree_plan *plan = &session->shared->plan;
@@ -140,6 +152,7 @@ static int bind(struct scree_session *session, struct scree_error *err)
         if (plan->offsets[i] != SCREE_NOT_IN_ARENA)
             session->operands[i].data = session->arena + plan->offsets[i];
     }
+    session->is_long = is_long(plan);
     return bind_calls(session, err);
 }
 
@@ -374,7 +387,7 @@ int scree_session_run(struct scree_session *session, struct scree_error *err)
 
     scree_arena_done(&session->dynamic_params);
     session->has_run = false;
-    scree_pool_wake(session->pool);
+    scree_pool_wake(session->pool, session->is_long);
     rc = run_steps(session, err);
     scree_pool_rest(session->pool);
     session->has_run = rc >= 0;
