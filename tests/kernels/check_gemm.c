@@ -257,6 +257,48 @@ static void compare(struct check *check, const struct scree_gemm_kernel *kernel,
     scree_arena_done(&arena);
 }
 
+/* Where a row of sums should be, for check_row(). */
+struct sums_check {
+    struct check *check;
+    const int32_t *out;
+    size_t out_c;
+};
+
+static void check_row(void *arg, size_t pixel, int32_t o, int32_t n, void *sums)
+{
+    const struct sums_check *rows = arg;
+
+    if (sums != rows->out + pixel * rows->out_c + (size_t)o || n < 1)
+        rows->check->n_failed++;
+}
+
+/* The same products with their sums as outputs, and zeros outside. */
+static void compare_sums(struct check *check, const struct scree_gemm_kernel *kernel,
+                         const struct test *test, const struct layer *layer)
+{
+    size_t bytes = test->out_bytes * sizeof(int32_t);
+    struct scree_gemm *gemm = NULL;
+    struct scree_arena arena;
+
+    scree_arena_init(&arena, MAX_PACKED);
+    if (scree_gemm_new_sums(&arena, kernel, &test->shape, (const int8_t *)test->filter, &gemm) < 0)
+        check->n_failed++;
+    if (gemm) {
+        int32_t *a = check_output(bytes), *b = check_output(bytes);
+        int8_t *outside = check_input(scree_gemm_outside_bytes(gemm), 1);
+        struct sums_check rows = {check, b, (size_t)test->shape.out_c};
+
+        for (size_t tile = 0; tile < scree_conv_tiles(&test->shape); tile++)
+            scree_conv_s8_s32(&test->shape, (const int8_t *)test->in, (const int8_t *)test->filter,
+                              a, tile);
+        for (size_t tile = 0; tile < gemm->n_tiles; tile++)
+            scree_gemm_run_sums(gemm, (const int8_t *)test->in, outside, b, tile,
+                                check_input(gemm->scratch_bytes, 64), check_row, &rows);
+        check_equal(check, a, b, bytes, "%s, sums", layer->name);
+    }
+    scree_arena_done(&arena);
+}
+
 struct timing {
     struct scree_gemm *gemm[2];
     const struct test *test;
@@ -314,6 +356,10 @@ void check_gemm(struct check *check, const struct scree_gemm_kernel *definition,
                 draw_quant(check, &test, k);
                 compare(check, definition, &test, &layers[i], k);
                 compare(check, variant, &test, &layers[i], k);
+            }
+            if (!is_u8) {
+                compare_sums(check, definition, &test, &layers[i]);
+                compare_sums(check, variant, &test, &layers[i]);
             }
             check_free_all();
         }
