@@ -84,9 +84,13 @@ bool scree_depthwise_is_dead(const struct scree_depthwise_source *from, int32_t 
 struct scree_multiplier scree_depthwise_multiplier(const struct scree_depthwise_source *from,
                                                    int32_t channel);
 
-/* Weight k of a channel as it is packed, less the zero point: in [-255, 255]. */
+/* Weight k of a channel as it is packed, less the zero point: in [-510, 510], for multipliers from
+ * 1 to 2 are halved and weights and biases doubled. */
 int32_t scree_depthwise_weight(const struct scree_depthwise_source *from, int32_t k,
                                int32_t channel);
+
+/* The bias of a channel as it is packed. */
+int64_t scree_depthwise_plain_bias(const struct scree_depthwise_source *from, int32_t channel);
 
 /* *ret_bias: the bias of a channel as it is packed, with the input's zero point in it. *ret_low <=
  * 0 and *ret_high

@@ -97,6 +97,8 @@ static void fill_quant(struct check *check, struct pair *pair, uint32_t kind)
             pair->bias[o] = check_between(check, -2000000000, 2000000000);
             pair->multipliers[o] = some_multiplier(check, check_between(check, -31, -22));
         }
+        if (kind == 8 && check_below(check, 8) == 0) /* from 1 to 2 */
+            pair->multipliers[o] = some_multiplier(check, 1);
         if (kind == 9)
             pair->bias[o] = check_between(check, INT32_MIN, INT32_MAX);
     }

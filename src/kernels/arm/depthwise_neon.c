@@ -162,14 +162,12 @@ static bool pack(const struct scree_depthwise_layer *layer,
 {
     struct block *block = memory;
     struct scree_multiplier multipliers[CHANNELS] = {{0, 0}};
-    int32_t low[CHANNELS] = {0}, high[CHANNELS] = {0}, output, unused;
+    int32_t low[CHANNELS] = {0}, high[CHANNELS] = {0}, unused;
 
     memset(block, 0, block_bytes(from->shape));
     for (int32_t i = 0; i < n; i++) {
         multipliers[i] = scree_depthwise_multiplier(from, c + i);
-        block->bias[i] = from->bias ? from->bias[c + i] : 0;
-        if (scree_depthwise_is_dead(from, c + i, &output))
-            block->bias[i] = 2 * output;
+        block->bias[i] = (int32_t)scree_depthwise_plain_bias(from, c + i);
         if (!scree_depthwise_bias(from, c + i, &unused, &low[i], &high[i]))
             return false;
         for (int32_t k = 0; k < from->shape->filter_h * from->shape->filter_w; k++)

@@ -66,14 +66,24 @@ bool scree_depthwise_is_dead(const struct scree_depthwise_source *from, int32_t 
     return m.q == 0 || *ret_output == find_output(from->quant, range.high, m);
 }
 
+/* What weights and bias of a living channel are multiplied by: 2 for multipliers from 1 to 2, which
+ * are halved. The shift to the left is then in the sums, where scree_multiply() has it, too. */
+static int32_t find_gain(const struct scree_depthwise_source *from, int32_t channel)
+{
+    return scree_depthwise_quant_multiplier(from, channel).shift == 1 ? 2 : 1;
+}
+
 struct scree_multiplier scree_depthwise_multiplier(const struct scree_depthwise_source *from,
                                                    int32_t channel)
 {
+    struct scree_multiplier m = scree_depthwise_quant_multiplier(from, channel);
     int32_t output;
 
     if (scree_depthwise_is_dead(from, channel, &output))
         return (struct scree_multiplier){1 << 30, 0};
-    return scree_depthwise_quant_multiplier(from, channel);
+    if (find_gain(from, channel) == 2)
+        m.shift = 0;
+    return m;
 }
 
 int32_t scree_depthwise_weight(const struct scree_depthwise_source *from, int32_t k,
@@ -81,23 +91,33 @@ int32_t scree_depthwise_weight(const struct scree_depthwise_source *from, int32_
 {
     int32_t output;
 
-    return scree_depthwise_is_dead(from, channel, &output) ? 0 : filter_weight(from, k, channel);
+    if (scree_depthwise_is_dead(from, channel, &output))
+        return 0;
+    return find_gain(from, channel) * filter_weight(from, k, channel);
+}
+
+int64_t scree_depthwise_plain_bias(const struct scree_depthwise_source *from, int32_t channel)
+{
+    int64_t bias = from->bias ? from->bias[channel] : 0;
+    int32_t output;
+
+    if (scree_depthwise_is_dead(from, channel, &output))
+        return 2 * output;
+    return find_gain(from, channel) * bias;
 }
 
 bool scree_depthwise_bias(const struct scree_depthwise_source *from, int32_t channel,
                           int32_t *ret_bias, int32_t *ret_low, int32_t *ret_high)
 {
     struct range range = find_range(from, channel);
-    int64_t bias = from->bias ? from->bias[channel] : 0;
+    int64_t bias = scree_depthwise_plain_bias(from, channel), gain = find_gain(from, channel);
     int32_t output;
 
-    if (scree_depthwise_is_dead(from, channel, &output)) {
-        bias = 2 * output;
+    range = (struct range){gain * range.low, gain * range.high};
+    if (scree_depthwise_is_dead(from, channel, &output))
         range = (struct range){bias, bias};
-    } else {
-        for (int32_t k = 0; k < count_taps(from); k++)
-            bias -= (int64_t)from->input_zp * filter_weight(from, k, channel);
-    }
+    for (int32_t k = 0; k < count_taps(from); k++)
+        bias -= (int64_t)from->input_zp * scree_depthwise_weight(from, k, channel);
     *ret_bias = (int32_t)bias;
     *ret_low = range.low > 0 ? 0 : (int32_t)range.low;
     *ret_high = range.high < 0 ? 0 : (int32_t)range.high;
