@@ -48,15 +48,15 @@ DEFINE_PEAK(vfmadd_256, VFMADD_256)
 #define CLOBBERS \
     "v0", "v1", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "cc"
 
-#define DEFINE_PEAK(name, OP)                                                  \
-    static void name(uint64_t n)                                               \
-    {                                                                          \
-        __asm__ volatile(".arch_extension dotprod\n\t.arch_extension i8mm\n\t" \
-                         "movi v0.16b, #0\n\tmovi v1.16b, #0\n\t"              \
-                         "1:\n\t" TWELVE(OP) "subs %0, %0, #1\n\tb.ne 1b"      \
-                         : "+r"(n)                                             \
-                         :                                                     \
-                         : CLOBBERS);                                          \
+#define DEFINE_PEAK(name, OP)                                             \
+    static void name(uint64_t n)                                          \
+    {                                                                     \
+        __asm__ volatile(".arch armv8.2-a+dotprod+i8mm\n\t"               \
+                         "movi v0.16b, #0\n\tmovi v1.16b, #0\n\t"         \
+                         "1:\n\t" TWELVE(OP) "subs %0, %0, #1\n\tb.ne 1b" \
+                         : "+r"(n)                                        \
+                         :                                                \
+                         : CLOBBERS);                                     \
     }
 
 #define SMMLA(i) "smmla v" #i ".4s, v0.16b, v1.16b\n\t"
