@@ -37,10 +37,14 @@ LANES_INLINE __m256i lanes_first(size_t n)
                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-/* The first n of a vector, n <= LANES; the others are 0. */
+/* The first n of a vector, n <= LANES; the others are 0. Copied rather than loaded by VMASKMOV,
+ * which qemu takes for a load of the whole vector, and faults where that leaves the page. */
 LANES_INLINE lanes lanes_load_first(const float *x, size_t n)
 {
-    return _mm256_maskload_ps(x, lanes_first(n));
+    float part[LANES] = {0};
+
+    memcpy(part, x, n * sizeof *x);
+    return _mm256_loadu_ps(part);
 }
 
 LANES_INLINE void lanes_store(float *to, lanes v)
@@ -110,15 +114,25 @@ LANES_INLINE void lanes_store_s8(int8_t *to, lanes v, size_t n)
     memcpy(to, &bytes, n);
 }
 
+LANES_INLINE __m256i lanes_load_words(const int32_t *x, size_t n)
+{
+    int32_t part[LANES] = {0};
+
+    if (n == LANES)
+        return _mm256_loadu_si256((const __m256i *)(const void *)x);
+    memcpy(part, x, n * sizeof *x);
+    return _mm256_loadu_si256((const __m256i *)(const void *)part);
+}
+
 /* sums[i] - zero_point * weights[i] modulo 2^32, as floats: the first n, n <= LANES. */
 LANES_INLINE lanes lanes_from_sums(const int32_t *sums, const int32_t *weights, int32_t zero_point,
                                    size_t n)
 {
-    __m256i first = lanes_first(n), sum = _mm256_maskload_epi32(sums, first);
+    __m256i sum = lanes_load_words(sums, n);
 
     if (zero_point != 0)
-        sum = _mm256_sub_epi32(sum, _mm256_mullo_epi32(_mm256_maskload_epi32(weights, first),
-                                                       _mm256_set1_epi32(zero_point)));
+        sum = _mm256_sub_epi32(
+            sum, _mm256_mullo_epi32(lanes_load_words(weights, n), _mm256_set1_epi32(zero_point)));
     return _mm256_cvtepi32_ps(sum);
 }
 
