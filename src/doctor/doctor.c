@@ -51,7 +51,7 @@ void scree_found(struct scree_examination *x, enum scree_finding_status status, 
     struct scree_finding *finding = &x->report->findings[x->report->n_findings++];
     va_list args;
 
-    assert(x->report->n_findings <= SCREE_DOCTOR_MAX_CHECKS);
+    assert(format && x->report->n_findings <= SCREE_DOCTOR_MAX_CHECKS);
     *finding = (struct scree_finding){.status = status, .check = x->check, .command_kind = ""};
     va_start(args, format);
     (void)vsnprintf(finding->text, sizeof finding->text, format, args);
