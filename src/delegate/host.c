@@ -74,6 +74,7 @@ static struct scree_tfl_tensor *get_tensor(const struct scree_tfl_context *conte
     return index < 0 || (uint32_t)index >= view->n_tensors ? NULL : &view->tensors[index];
 }
 
+SCREE_PRINTF(2, 3)
 static void report_error(struct scree_tfl_context *context, const char *format, ...)
 {
     char text[sizeof instance_of(context)->said];
