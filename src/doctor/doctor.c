@@ -71,6 +71,7 @@ void scree_found_more(struct scree_examination *x, const char *format, ...)
     scree_text_make_safe(finding->text, strlen(finding->text));
 }
 
+SCREE_PRINTF(3, 0)
 static void set_command(struct scree_examination *x, const char *kind, const char *format,
                         va_list args)
 {
