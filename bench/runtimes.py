@@ -81,5 +81,7 @@ def open_all(model, threads, names, onnx_folder):
             run()
             runs[name] = run
         except Exception as error:  # whatever a runtime does not support
-            reasons[name] = str(error).strip().splitlines()[0][:100] if str(error) else "failed"
+            # The model by its name: where it lies is nobody's business in a report.
+            text = str(error).replace(str(path), path.name).strip()
+            reasons[name] = text.splitlines()[0][:100] if text else "failed"
     return runs, reasons
