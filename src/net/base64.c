@@ -48,3 +48,22 @@ ssize_t scree_base64_decode(const char *text, size_t n, uint8_t *bytes)
     }
     return to - bytes;
 }
+
+void scree_base64_encode(const uint8_t *bytes, size_t n, char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < n; i += 3) {
+        size_t have = n - i < 3 ? n - i : 3;
+        uint32_t bits = (uint32_t)bytes[i] << 16;
+
+        if (have > 1)
+            bits |= (uint32_t)bytes[i + 1] << 8;
+        if (have > 2)
+            bits |= bytes[i + 2];
+        *text++ = digits[bits >> 18];
+        *text++ = digits[bits >> 12 & 63];
+        *text++ = have > 1 ? digits[bits >> 6 & 63] : '=';
+        *text++ = have > 2 ? digits[bits & 63] : '=';
+    }
+}

@@ -11,4 +11,10 @@
  */
 ssize_t scree_base64_decode(const char *text, size_t n, uint8_t *bytes);
 
+/* How many characters n bytes become: four for every three that were begun. */
+#define SCREE_BASE64_SIZE(n) (((n) + 2) / 3 * 4)
+
+/* Encodes bytes u8[n] to text char[SCREE_BASE64_SIZE(n)], with "=" at the end and no zero. */
+void scree_base64_encode(const uint8_t *bytes, size_t n, char *text);
+
 #endif

@@ -157,6 +157,17 @@ static int read_priority(const struct scree_request *request, enum scree_priorit
     return text ? scree_fail(err, EINVAL, "priority is high, normal or low") : 0;
 }
 
+/* A switch of the query: 1 or 0. */
+static int read_switch(const struct scree_request *request, const char *name, bool *ret,
+                       struct scree_error *err)
+{
+    double value = 0;
+    int rc = read_number(request, name, 0, 1, &value, err);
+
+    *ret = value > 0;
+    return rc;
+}
+
 static bool is_gone(const void *context)
 {
     return scree_request_is_gone(context);
@@ -167,6 +178,7 @@ int scree_api_ask(const struct scree_server *server, const struct scree_request 
 {
     double timeout_ms = server->options.deadline_ms, top = 5, threshold = 0;
     enum scree_priority priority = SCREE_PRIORITY_NORMAL;
+    bool upright = false;
     int rc = read_number(request, "timeout_ms", 1, 60000, &timeout_ms, err);
 
     if (rc >= 0)
@@ -175,9 +187,12 @@ int scree_api_ask(const struct scree_server *server, const struct scree_request 
         rc = read_number(request, "threshold", 0, 1, &threshold, err);
     if (rc >= 0)
         rc = read_priority(request, &priority, err);
+    if (rc >= 0)
+        rc = read_switch(request, "upright", &upright, err);
     if (rc < 0)
         return rc;
     *ret_ask = (struct scree_ask){
+        .upright = upright,
         .priority = priority,
         .deadline_ns = scree_request_start_ns(request) + (uint64_t)timeout_ms * NS_A_MS,
         .max = (uint32_t)top,
@@ -252,6 +267,33 @@ int scree_api_look(struct scree_server *server, struct scree_request *request, c
     add_headers(request, served, &ret_answer->times);
     *ret_served = served;
     return 0;
+}
+
+/* The first model that finds things. */
+static void take_detector(void *context, const struct scree_repository_entry *entry)
+{
+    char *name = context;
+
+    if (!*name && entry->served && entry->served->task == SCREE_TASK_DETECT)
+        (void)snprintf(name, SCREE_API_NAME_BYTES, "%s", entry->name);
+}
+
+const char *scree_api_detector(struct scree_server *server, const struct scree_request *request,
+                               char *name)
+{
+    const char *asked = request ? scree_request_query(request, "model") : NULL;
+    struct scree_served *served = NULL;
+    bool detects;
+
+    if (asked)
+        return asked;
+    (void)scree_repository_get(server->repository, NULL, NULL, &served, NULL);
+    detects = served && served->task == SCREE_TASK_DETECT;
+    scree_served_unref(served);
+    *name = 0;
+    if (!detects)
+        scree_repository_visit(server->repository, take_detector, name);
+    return *name ? name : NULL;
 }
 
 const char *scree_api_label(const struct scree_served *served, int32_t class_id, char *text,

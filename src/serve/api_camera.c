@@ -1,4 +1,4 @@
-/* The APIs of camera software: DeepStack, CodeProject.AI and DOODS, as their clients speak them.
+/* The APIs of DeepStack and CodeProject.AI, as the clients of camera software speak them.
  *
  * A detection's class is its label; what has none is left out, since these clients stop reading at
  * a label that they do not know. Frigate's client takes at most 20 predictions. */
@@ -7,11 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/base64.h"
 #include "serve/server.h"
 
 #define MAX_PREDICTIONS 20
-#define MAX_DOODS       100
 
 static int32_t to_pixel(float x)
 {
@@ -118,7 +116,9 @@ static void detect(struct scree_server *server, struct scree_request *request, c
 
 void scree_api_deepstack_detect(void *context, struct scree_request *request)
 {
-    detect(context, request, scree_request_query(request, "model"));
+    char name[SCREE_API_NAME_BYTES];
+
+    detect(context, request, scree_api_detector(context, request, name));
 }
 
 void scree_api_deepstack_custom(void *context, struct scree_request *request)
@@ -191,149 +191,4 @@ void scree_api_deepstack_update(void *context, struct scree_request *request)
                              "minor", SCREE_VERSION_MINOR, "patch", SCREE_VERSION_PATCH,
                              "preRelease", "", "securityUpdate", 0, "latest", "updateAvailable",
                              0));
-}
-
-/* ---- DOODS ---- */
-
-static json_t *labels_json(const struct scree_labels *labels)
-{
-    json_t *list = json_array();
-    uint32_t n = labels ? scree_labels_count(labels) : 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        const char *name = scree_labels_get(labels, i);
-
-        if (name)
-            json_array_append_new(list, json_string(name));
-    }
-    return list;
-}
-
-static void describe_detector(void *context, const struct scree_repository_entry *entry)
-{
-    const struct scree_served *served = entry->served;
-    struct scree_tensor input;
-    json_t *list = context;
-
-    if (!served || served->task != SCREE_TASK_DETECT ||
-        scree_model_input(served->model, served->picture_input, &input) < 0 ||
-        input.shape.rank != 4)
-        return;
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:i, s:i, s:i}", "name",
-                                          json_array_size(list) == 0 ? "default" : served->name,
-                                          "type", "tflite", "model", served->name, "labels",
-                                          labels_json(served->labels), "width", input.shape.dims[2],
-                                          "height", input.shape.dims[1], "channels",
-                                          input.shape.dims[3]));
-}
-
-/* The least score, in percent, that a request wants of a label; above 100: it does not want it. */
-static double wanted_score(const json_t *detect, const char *label)
-{
-    const json_t *own = json_object_get(detect, label), *all = json_object_get(detect, "*");
-
-    if (!json_is_object(detect) || json_object_size(detect) == 0)
-        return 0;
-    if (json_is_number(own))
-        return json_number_value(own);
-    return json_is_number(all) ? json_number_value(all) : 101;
-}
-
-static json_t *doods_json(const struct scree_served *served, const struct scree_answer *answer,
-                          const json_t *ask)
-{
-    const char *id = json_string_value(json_object_get(ask, "id"));
-    double w = answer->w, h = answer->h;
-    json_t *list = json_array();
-
-    for (uint32_t i = 0; i < answer->n; i++) {
-        const struct scree_detection *d = &answer->detections[i];
-        const char *label = scree_labels_get(served->labels, d->class_id);
-
-        if (!label || 100 * (double)d->score < wanted_score(json_object_get(ask, "detect"), label))
-            continue;
-        json_array_append_new(list, json_pack("{s:f, s:f, s:f, s:f, s:s, s:f}", "top", d->ymin / h,
-                                              "left", d->xmin / w, "bottom", d->ymax / h, "right",
-                                              d->xmax / w, "label", label, "confidence",
-                                              100 * (double)d->score));
-    }
-    return json_pack("{s:s, s:o}", "id", id ? id : "", "detections", list);
-}
-
-/* The picture in "data", in base64, into memory of its own. */
-static int decode_picture(const json_t *ask, uint8_t **ret_bytes, size_t *ret_n,
-                          struct scree_error *err)
-{
-    const json_t *data = json_object_get(ask, "data");
-    size_t n = json_string_length(data);
-    uint8_t *bytes = n > 0 ? malloc(n / 4 * 3 + 3) : NULL;
-    ssize_t n_bytes;
-
-    if (n == 0)
-        return scree_fail(err, EINVAL, "data is a picture in base64");
-    if (!bytes)
-        return scree_fail_memory(err, n);
-    n_bytes = scree_base64_decode(json_string_value(data), n, bytes);
-    if (n_bytes < 0) {
-        free(bytes);
-        return scree_fail(err, EBADMSG, "data is not base64");
-    }
-    *ret_bytes = bytes;
-    *ret_n = (size_t)n_bytes;
-    return 0;
-}
-
-static int look_doods(struct scree_server *server, struct scree_request *request,
-                      const json_t *json, uint8_t **picture, struct scree_error *err)
-{
-    const char *name = json_string_value(json_object_get(json, "detector_name"));
-    struct scree_served *served;
-    struct scree_answer answer;
-    struct scree_ask ask;
-    int rc = scree_api_ask(server, request, &ask, err);
-
-    ask.max = MAX_DOODS;
-    ask.threshold = -1;
-    if (rc >= 0)
-        rc = decode_picture(json, picture, &ask.n, err);
-    ask.bytes = *picture;
-    name = name && strcmp(name, "default") != 0 ? name : NULL;
-    if (rc >= 0)
-        rc = scree_api_look(server, request, name, &ask, &served, &answer, err);
-    if (rc < 0)
-        return rc;
-    if (answer.task == SCREE_TASK_DETECT)
-        scree_api_json(request, 200, doods_json(served, &answer, json));
-    else
-        rc = scree_fail(err, ENOTSUP, "model %s does not find things", served->name);
-    scree_answer_done(&answer);
-    scree_served_unref(served);
-    return rc;
-}
-
-/* GET /detectors, and POST /detect with JSON. */
-void scree_api_detectors(void *context, struct scree_request *request)
-{
-    struct scree_server *server = context;
-    struct scree_error err;
-    uint8_t *picture = NULL;
-    json_t *json;
-    size_t n;
-    const char *body = (const char *)scree_request_body(request, &n);
-    int rc;
-
-    if (strcmp(scree_request_method(request), "POST") != 0) {
-        json_t *list = json_array();
-
-        scree_repository_visit(server->repository, describe_detector, list);
-        scree_api_json(request, 200, json_pack("{s:o}", "detectors", list));
-        return;
-    }
-    json = n > 0 ? json_loadb(body, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    rc = json_is_object(json) ? look_doods(server, request, json, &picture, &err)
-                              : scree_fail(&err, EBADMSG, "the body is not a JSON object");
-    if (rc < 0)
-        scree_api_fail(server, request, rc, &err);
-    free(picture);
-    json_decref(json);
 }

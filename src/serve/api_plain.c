@@ -164,10 +164,9 @@ void scree_api_metrics(void *context, struct scree_request *request)
 
 /* ---- pictures ---- */
 
-void scree_api_admit(void *context, struct scree_request *request)
+/* Refuses what has no chance: no such model, a line that is full. */
+static void admit(struct scree_server *server, struct scree_request *request, const char *model)
 {
-    struct scree_server *server = context;
-    const char *model = scree_request_query(request, "model");
     struct scree_served *served;
     struct scree_error err;
     uint32_t waiting, busy;
@@ -184,6 +183,18 @@ void scree_api_admit(void *context, struct scree_request *request)
         scree_api_fail(server, request, rc, &err);
     }
     scree_served_unref(served);
+}
+
+void scree_api_admit(void *context, struct scree_request *request)
+{
+    admit(context, request, scree_request_query(request, "model"));
+}
+
+void scree_api_admit_detector(void *context, struct scree_request *request)
+{
+    char name[SCREE_API_NAME_BYTES];
+
+    admit(context, request, scree_api_detector(context, request, name));
 }
 
 static json_t *class_json(const struct scree_served *served, const struct scree_class *found)
@@ -296,6 +307,27 @@ static json_t *answer_json(const struct scree_served *served, const struct scree
     return json;
 }
 
+/* Answers as the request wants it: with the picture, or with JSON, and the mask in it. */
+static int reply(struct scree_request *request, const struct scree_served *served,
+                 struct scree_answer *answer, struct scree_error *err)
+{
+    const char *mask = scree_request_query(request, "mask");
+    json_t *json;
+    int rc = 0;
+
+    if (answer->image)
+        return scree_api_reply_drawing(request, served, answer, err);
+    json = answer_json(served, answer);
+    if (answer->task == SCREE_TASK_SEGMENT && mask && strcmp(mask, "1") == 0)
+        rc = scree_api_add_mask(json, "mask_png", answer, err);
+    if (rc < 0) {
+        json_decref(json);
+        return rc;
+    }
+    scree_api_json(request, 200, json);
+    return 0;
+}
+
 /* Looks at the picture of a request; `most` is how many answers there may be unless it says so. */
 static void look(struct scree_server *server, struct scree_request *request, uint32_t most)
 {
@@ -307,6 +339,7 @@ static void look(struct scree_server *server, struct scree_request *request, uin
 
     if (rc >= 0 && !scree_request_query(request, "top"))
         ask.max = most;
+    ask.keep_image = scree_api_wants_drawing(request);
     if (rc >= 0)
         rc = scree_api_picture(request, "image", &ask.bytes, &ask.n, &err);
     if (rc == -ENOENT)
@@ -314,13 +347,13 @@ static void look(struct scree_server *server, struct scree_request *request, uin
     if (rc >= 0)
         rc = scree_api_look(server, request, scree_request_query(request, "model"), &ask, &served,
                             &answer, &err);
-    if (rc < 0) {
-        scree_api_fail(server, request, rc, &err);
-        return;
+    if (rc >= 0) {
+        rc = reply(request, served, &answer, &err);
+        scree_answer_done(&answer);
+        scree_served_unref(served);
     }
-    scree_api_json(request, 200, answer_json(served, &answer));
-    scree_answer_done(&answer);
-    scree_served_unref(served);
+    if (rc < 0)
+        scree_api_fail(server, request, rc, &err);
 }
 
 void scree_api_infer(void *context, struct scree_request *request)
@@ -333,7 +366,7 @@ void scree_api_detect(void *context, struct scree_request *request)
     const char *type = scree_request_header(request, "content-type");
 
     if (type && strncasecmp(type, "application/json", 16) == 0)
-        scree_api_detectors(context, request);
+        scree_api_doods_detect(context, request);
     else
         look(context, request, 100);
 }

@@ -12,8 +12,9 @@ const struct scree_route scree_routes[] = {
     {"POST", "/detect", 0, scree_api_admit, scree_api_detect},
     /* DOODS */
     {"GET", "/detectors", SCREE_ROUTE_QUICK, NULL, scree_api_detectors},
+    {"POST", "/image", 0, scree_api_admit_detector, scree_api_doods_image},
     /* DeepStack and CodeProject.AI */
-    {"POST", "/v1/vision/detection", 0, scree_api_admit, scree_api_deepstack_detect},
+    {"POST", "/v1/vision/detection", 0, scree_api_admit_detector, scree_api_deepstack_detect},
     {"POST", "/v1/vision/scene", 0, scree_api_admit, scree_api_deepstack_scene},
     {"POST", "/v1/vision/custom/list", SCREE_ROUTE_QUICK, NULL, scree_api_deepstack_list},
     {"POST", "/v1/vision/custom/*", 0, NULL, scree_api_deepstack_custom},

@@ -62,11 +62,15 @@ extern const struct scree_route scree_routes[];
 /* The handlers that routes.c names. */
 scree_handler_fn scree_api_root, scree_api_health, scree_api_live, scree_api_ready,
     scree_api_metrics, scree_api_infer, scree_api_detect, scree_api_detectors,
-    scree_api_deepstack_detect, scree_api_deepstack_custom, scree_api_deepstack_list,
-    scree_api_deepstack_scene, scree_api_deepstack_update;
+    scree_api_doods_detect, scree_api_doods_image, scree_api_deepstack_detect,
+    scree_api_deepstack_custom, scree_api_deepstack_list, scree_api_deepstack_scene,
+    scree_api_deepstack_update;
 
 /* Refuses at header time what has no chance: no model at all, a line that is full. */
 scree_handler_fn scree_api_admit;
+
+/* The same for requests that are for a model that finds things: of scree_api_detector(). */
+scree_handler_fn scree_api_admit_detector;
 
 /* Answers with JSON, whose reference is taken over; NULL: no memory. */
 void scree_api_json(struct scree_request *request, int status, json_t *json);
@@ -87,8 +91,9 @@ int scree_api_picture(const struct scree_request *request, const char *part,
 /* A text field of a form into text[n]; false if the request has none such. */
 bool scree_api_field(const struct scree_request *request, const char *name, char *text, size_t n);
 
-/* What a request says of its deadline, priority, count and threshold: ?timeout_ms=, ?priority=,
- * ?top=, ?threshold=. Errors: EINVAL (a value out of range), with the parameter's name. */
+/* What a request says of its deadline, priority, count, threshold, and whether the picture is to be
+ * turned upright: ?timeout_ms=, ?priority=, ?top=, ?threshold=, ?upright=. Errors: EINVAL (a value
+ * out of range), with the parameter's name. */
 int scree_api_ask(const struct scree_server *server, const struct scree_request *request,
                   struct scree_ask *ret_ask, struct scree_error *err);
 
@@ -102,6 +107,31 @@ int scree_api_look(struct scree_server *server, struct scree_request *request, c
 /* The name of a class in text[n]; "class 7" without one. */
 const char *scree_api_label(const struct scree_served *served, int32_t class_id, char *text,
                             size_t n);
+
+/* Room for the name of a model. */
+#define SCREE_API_NAME_BYTES 65
+
+/* The name of the model that is to find things for a request (NULL: for one that names none): that
+ * of ?model=; or NULL for the default model, if it finds things or nobody does; or else in
+ * name[SCREE_API_NAME_BYTES], the first one that does. */
+const char *scree_api_detector(struct scree_server *server, const struct scree_request *request,
+                               char *name);
+
+/* True if a request wants its answer drawn: ?draw=1, or `Accept: image/jpeg`. */
+bool scree_api_wants_drawing(const struct scree_request *request);
+
+/* Answers with the picture of an answer that has kept it, and in it what was found, as JPEG.
+ * Errors: ENOMEM. */
+int scree_api_reply_drawing(struct scree_request *request, const struct scree_served *served,
+                            struct scree_answer *answer, struct scree_error *err);
+
+/* Adds the same to json, in base64. */
+int scree_api_add_drawing(json_t *json, const char *key, const struct scree_served *served,
+                          struct scree_answer *answer, struct scree_error *err);
+
+/* Adds the mask of an answer to json: a gray PNG of class ids, in base64. Errors: ENOMEM. */
+int scree_api_add_mask(json_t *json, const char *key, const struct scree_answer *answer,
+                       struct scree_error *err);
 
 /* The whole time of an answer in ms: decode to postprocess. */
 double scree_api_ms(const struct scree_times *times);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "net/accept.h"
 #include "net/base64.h"
 #include "net/multipart.h"
 #include "serve/metrics.h"
@@ -333,6 +334,53 @@ static void test_base64(void **state)
 
 /* ---- names ---- */
 
+static void test_base64_there_and_back(void **state)
+{
+    static const struct {
+        const char *bytes, *text;
+    } cases[] = {{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+                 {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xff\xef\xbe", "/+++"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t n = strlen(cases[i].bytes), n_text = SCREE_BASE64_SIZE(n);
+        char text[16] = "";
+        uint8_t back[16];
+
+        scree_base64_encode((const uint8_t *)cases[i].bytes, n, text);
+        assert_string_equal(text, cases[i].text);
+        assert_int_equal(scree_base64_decode(text, n_text, back), n);
+        assert_memory_equal(back, cases[i].bytes, n);
+    }
+}
+
+static void test_accept(void **state)
+{
+    static const struct {
+        const char *accept;
+        int quality; /* of image/jpeg */
+    } cases[] = {
+        {NULL, 0},
+        {"", 0},
+        {"*/*", 0},
+        {"image/*", 0},
+        {"image/jpeg", 1000},
+        {"IMAGE/Jpeg;q=0.5", 500},
+        {"text/html, image/jpeg ; q=0.25 , */*", 250},
+        {"image/jpeg2000, image/jpeg;level=1;q=0.125", 125},
+        {"image/jpeg;level=1, text/html;q=0.5", 1000},
+        {"image/jpeg;q=0", 0},
+        {"image/jpeg;q=x", 0},
+        {"image/jpeg;q=9", 1000},
+        {"image/jpeg;q=", 0},
+        {",,;,image/jpeg", 1000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(scree_accept_quality(cases[i].accept, "image/jpeg"), cases[i].quality);
+}
+
 static void test_model_names(void **state)
 {
     char longest[66];
@@ -362,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_forms_without_boundary),
         cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_base64_there_and_back),
+        cmocka_unit_test(test_accept),
         cmocka_unit_test(test_model_names),
     };
 
