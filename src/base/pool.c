@@ -6,8 +6,12 @@
  * until there are none, and leaves. The caller, out of tiles, closes the loop, so that no worker
  * can join any more, and waits for those that have: a worker that is slow to wake up delays nobody.
  *
- *   1. fn, arg, n_tiles and next are written only while state is 0, and read only by those who
- *      joined.
+ * Each thread has a range of neighbouring tiles, the same share of every loop, so that it mostly
+ * finds in its cache what it wrote in the loop before. It takes them from the front; who has none
+ * left takes from the back of the others'. `left` of a range counts what nobody has claimed, so
+ * the two ends never meet.
+ *
+ *   1. fn, arg and the ranges are written only while state is 0, and read only by those who joined.
  *   2. n_asleep counts workers that sleep or are about to: a worker raises it before it looks at
  *      generation for the last time, the caller reads it after it has raised generation, both in
  *      the one order of sequentially consistent operations, so one of them sees the other.
@@ -32,6 +36,13 @@
 /* What different threads write is kept in different cache lines; 128 for those fetched in pairs. */
 #define LINE 128
 
+/* A thread's own tiles of a loop. */
+struct range {
+    alignas(LINE) atomic_size_t left; /* how many are not claimed */
+    size_t first;                     /* the owner's next */
+    atomic_size_t end;                /* one behind the last that is not stolen */
+};
+
 struct scree_worker {
     struct scree_pool *pool;
     int thread; /* its number: 1 and up, 0 is the caller of scree_pool_run() */
@@ -39,14 +50,11 @@ struct scree_worker {
 };
 
 struct scree_pool {
-    alignas(LINE) atomic_size_t next; /* the first tile that nobody has taken */
     alignas(LINE) atomic_uint state;
     alignas(LINE) atomic_uint generation;
     scree_pool_fn *fn;
     void *arg;
-    size_t n_tiles;
-    alignas(LINE) atomic_bool awake; /* looking for work is worth while */
-    atomic_bool stop;
+    alignas(LINE) atomic_bool stop;
     atomic_bool caller_sleeps;
     atomic_uint n_asleep;
     bool spins; /* there is a processor for each thread */
@@ -55,6 +63,7 @@ struct scree_pool {
     pthread_cond_t start;
     pthread_cond_t finished;
     struct scree_worker workers[SCREE_POOL_MAX_THREADS];
+    struct range ranges[SCREE_POOL_MAX_THREADS];
 };
 
 /* ---- waiting -----------------------------------------------------------------------------------
@@ -79,14 +88,14 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Looks at *word until it is no longer `old`, for SPIN_NS and while the pool is awake. */
+/* Looks at *word until it is no longer `old`, for SPIN_NS, and not once the pool stops. */
 static void spin(struct scree_pool *pool, atomic_uint *word, unsigned old)
 {
     int64_t until = 0;
 
     if (!pool->spins)
         return;
-    for (int i = 0; atomic_load_explicit(&pool->awake, memory_order_relaxed); i++) {
+    for (int i = 0; !atomic_load_explicit(&pool->stop, memory_order_relaxed); i++) {
         if (atomic_load_explicit(word, memory_order_acquire) != old)
             return;
         relax();
@@ -140,12 +149,47 @@ static void wait_for_workers(struct scree_pool *pool)
 /* ---- loops -------------------------------------------------------------------------------------
  */
 
+static void share_out(struct scree_pool *pool, size_t n_tiles)
+{
+    size_t n = (size_t)pool->n_workers + 1, first = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct range *range = &pool->ranges[i];
+        size_t count = n_tiles / n + (i < n_tiles % n);
+
+        range->first = first;
+        first += count;
+        atomic_store_explicit(&range->end, first, memory_order_relaxed);
+        atomic_store_explicit(&range->left, count, memory_order_relaxed);
+    }
+}
+
+/* Claims one tile of a range, if there is one. */
+static bool claim(struct range *range)
+{
+    size_t left = atomic_load_explicit(&range->left, memory_order_relaxed);
+
+    while (left > 0)
+        if (atomic_compare_exchange_weak_explicit(&range->left, &left, left - 1,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return true;
+    return false;
+}
+
 static void take_tiles(struct scree_pool *pool, int thread)
 {
-    size_t tile;
+    struct range *own = &pool->ranges[thread];
+    int n = pool->n_workers + 1;
 
-    while ((tile = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->n_tiles)
-        pool->fn(pool->arg, tile, thread);
+    while (claim(own))
+        pool->fn(pool->arg, own->first++, thread);
+    for (int i = 1; i < n; i++) {
+        struct range *other = &pool->ranges[(thread + i) % n];
+
+        while (claim(other))
+            pool->fn(pool->arg, atomic_fetch_sub_explicit(&other->end, 1, memory_order_relaxed) - 1,
+                     thread);
+    }
 }
 
 static bool join_loop(struct scree_pool *pool)
@@ -193,22 +237,13 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-void scree_pool_wake(struct scree_pool *pool, bool at_once)
+void scree_pool_wake(struct scree_pool *pool)
 {
-    if (!pool || pool->n_workers == 0)
-        return;
-    atomic_store_explicit(&pool->awake, true, memory_order_relaxed);
-    if (!pool->spins || !at_once)
+    if (!pool || pool->n_workers == 0 || !pool->spins)
         return;
     /* A generation without a loop: who finds none looks for the next. */
     atomic_fetch_add(&pool->generation, 1);
     wake_workers(pool);
-}
-
-void scree_pool_rest(struct scree_pool *pool)
-{
-    if (pool)
-        atomic_store_explicit(&pool->awake, false, memory_order_relaxed);
 }
 
 void scree_pool_run(struct scree_pool *pool, size_t n_tiles, scree_pool_fn *fn, void *arg)
@@ -220,8 +255,7 @@ void scree_pool_run(struct scree_pool *pool, size_t n_tiles, scree_pool_fn *fn, 
     }
     pool->fn = fn;
     pool->arg = arg;
-    pool->n_tiles = n_tiles;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    share_out(pool, n_tiles);
     atomic_store_explicit(&pool->state, OPEN, memory_order_release);
     atomic_fetch_add(&pool->generation, 1);
     wake_workers(pool);
@@ -292,7 +326,6 @@ void scree_pool_free(struct scree_pool *pool)
         return;
     pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->stop, true);
-    atomic_store(&pool->awake, false);
     pthread_cond_broadcast(&pool->start);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < pool->n_workers; i++)

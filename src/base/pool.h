@@ -1,17 +1,16 @@
 /* base/pool.h - a few threads that share the rows of one loop.
  *
- *     scree_pool_wake(pool, true);
- *     scree_pool_run(pool, n_tiles, run_tile, &args);     as many loops as there are
- *     scree_pool_rest(pool);
+ *     scree_pool_run(pool, n_tiles, run_tile, &args);
  *
  * scree_pool_run() calls run_tile(&args, tile, thread) once for each tile in [0, n_tiles), in any
  * order, on the calling thread and the pool's, and returns when all are done. `thread` in [0,
- * n_threads) tells which thread it is (0 is the caller), for working memory of each thread. Tiles
- * are handed out one by one from an atomic counter, so uneven tiles balance. What a tile computes
- * must not depend on which thread runs it.
+ * n_threads) tells which thread it is (0 is the caller), for working memory of each thread. Each
+ * thread begins with the same share of neighbouring tiles in every loop, so loops over the same
+ * rows find them in the cache of the core that wrote them; who is done takes tiles of the others.
+ * What a tile computes must not depend on which thread runs it.
  *
- * Between wake and rest, a thread that is done looks for the next loop for a tenth of a millisecond
- * before it sleeps: loops of 20 us are worth sharing then. Outside of them threads sleep at once.
+ * A thread that is done looks for the next loop for a tenth of a millisecond before it sleeps:
+ * loops of 5 us are worth sharing then.
  *
  * Memory: the pool owns its threads. Threads: the pool belongs to one thread at a time. */
 #ifndef SCREE_BASE_POOL_H
@@ -39,14 +38,10 @@ void scree_pool_free(struct scree_pool *pool);
 /* The number of threads that work on a loop; 1 for a NULL pool. */
 int scree_pool_n_threads(const struct scree_pool *pool);
 
-/* Loops are about to come. Wakes the threads if the first is to be shared at_once; else it wakes
- * them itself, and if there is none, nobody is woken for nothing. Accepts NULL. */
-void scree_pool_wake(struct scree_pool *pool, bool at_once);
+/* Loops are about to come: threads that sleep wake up meanwhile. Accepts NULL. */
+void scree_pool_wake(struct scree_pool *pool);
 
-/* No loop will come for a while: the threads sleep. Accepts NULL. */
-void scree_pool_rest(struct scree_pool *pool);
-
-/* Runs the loop, whether the pool is awake or rests. With a NULL pool, or one tile, on the calling
+/* Runs the loop. With a NULL pool, or one tile, on the calling
  * thread alone. Allocates nothing. */
 void scree_pool_run(struct scree_pool *pool, size_t n_tiles, scree_pool_fn *fn, void *arg);
 

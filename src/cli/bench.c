@@ -93,13 +93,11 @@ static int measure(struct scree_session *session, const struct bench_args *args,
     struct scree_error err;
 
     scree_session_profile(session, args->profile);
+    scree_cli_fill_random(session, (uint64_t)args->seed);
     for (int i = -args->warmup; i < args->runs; i++) {
-        uint64_t start;
-        int rc;
+        uint64_t start = scree_cli_now_ns();
+        int rc = scree_session_run(session, &err);
 
-        scree_cli_fill_random(session, (uint64_t)args->seed);
-        start = scree_cli_now_ns();
-        rc = scree_session_run(session, &err);
         if (rc < 0)
             return scree_cli_fail(rc, &err);
         if (i < 0)

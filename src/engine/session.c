@@ -387,9 +387,9 @@ int scree_session_run(struct scree_session *session, struct scree_error *err)
 
     scree_arena_done(&session->dynamic_params);
     session->has_run = false;
-    scree_pool_wake(session->pool, session->is_long);
+    if (session->is_long)
+        scree_pool_wake(session->pool);
     rc = run_steps(session, err);
-    scree_pool_rest(session->pool);
     session->has_run = rc >= 0;
     if (pinned)
         (void)sched_setaffinity(0, sizeof before, &before);

@@ -79,10 +79,9 @@ static void test_loops_follow_each_other(void **state)
 
         make_waves(NULL, &alone, 300);
         for (int run = 0; run < 3; run++) {
-            if (run != 1) /* without it, the threads sleep before each loop */
-                scree_pool_wake(pool, run == 0);
+            if (run == 1)
+                scree_pool_wake(pool);
             make_waves(pool, &shared, 100);
-            scree_pool_rest(pool);
         }
         assert_memory_equal(shared.from, alone.from, sizeof alone.from);
     }
@@ -98,12 +97,11 @@ static void test_wakes_and_stops_at_any_time(void **state)
 
         assert_int_equal(scree_pool_new(1 + i % N_THREADS, NULL, &pool, NULL), 0);
         for (int k = 0; k < i % 3; k++)
-            scree_pool_wake(pool, k == 0);
+            scree_pool_wake(pool);
         make_waves(pool, &wave, i % 5);
         scree_pool_free(pool); /* awake, in the middle of looking for work */
     }
-    scree_pool_wake(NULL, true);
-    scree_pool_rest(NULL);
+    scree_pool_wake(NULL);
     scree_pool_free(NULL);
 }
 
@@ -158,20 +156,15 @@ static void test_idle_threads_take_no_time(void **state)
     const struct timespec nap = {.tv_nsec = 100000000};
     struct wave wave = {.n = 64};
     struct scree_pool *pool;
+    double before;
 
     (void)state;
     assert_int_equal(scree_pool_new(N_THREADS, NULL, &pool, NULL), 0);
-    for (int awake = 0; awake < 2; awake++) { /* even if nobody tells them to rest */
-        double before;
-
-        scree_pool_wake(pool, true);
-        make_waves(pool, &wave, 10);
-        if (!awake)
-            scree_pool_rest(pool);
-        before = cpu_ms();
-        nanosleep(&nap, NULL);
-        assert_true(cpu_ms() - before < 20);
-    }
+    scree_pool_wake(pool);
+    make_waves(pool, &wave, 10);
+    before = cpu_ms();
+    nanosleep(&nap, NULL);
+    assert_true(cpu_ms() - before < 20);
     scree_pool_free(pool);
 }
 

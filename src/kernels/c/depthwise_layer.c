@@ -9,6 +9,10 @@
  */
 #define LEAST_SHIFT (-20)
 
+/* A tile has some 1.5 us of work at least: handing it out takes a tenth of that. */
+#define TILE_MACS 65536
+#define MAX_TILES 32
+
 /* The sums of a channel: all are in [low, high]. */
 struct range {
     int64_t low, high;
@@ -173,8 +177,10 @@ size_t scree_depthwise_layer_bytes(const struct scree_depthwise_width *const *wi
 static void cut(struct scree_depthwise_layer *layer)
 {
     const struct scree_conv_shape *s = &layer->shape;
-    int32_t n_tiles = 32;
+    int64_t macs = (int64_t)s->filter_h * s->filter_w * s->out_h * s->out_w * s->out_c;
+    int32_t n_tiles = (int32_t)(macs / TILE_MACS < MAX_TILES ? macs / TILE_MACS : MAX_TILES);
 
+    n_tiles = n_tiles > 0 ? n_tiles : 1;
     layer->tile_units = (layer->n_units + n_tiles - 1) / n_tiles;
     layer->unit_tiles = (layer->n_units + layer->tile_units - 1) / layer->tile_units;
     layer->row_tiles = n_tiles / layer->unit_tiles;

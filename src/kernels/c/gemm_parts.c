@@ -4,9 +4,11 @@
 #include "base/checked.h"
 
 /* A tile's panels stay in the second cache beside its rows; a tile of this many products takes
- * about ten microseconds, and reads weights for about as long. */
+ * about two microseconds, and reads weights for about as long. A row takes as long as this many
+ * products before the first of them: it is gathered, and its results are scaled. */
 #define TILE_PANEL_BYTES  ((size_t)384 << 10)
-#define TILE_PRODUCTS     ((size_t)2 << 20)
+#define TILE_PRODUCTS     ((size_t)512 << 10)
+#define ROW_PRODUCTS      ((size_t)1 << 10)
 #define TILE_WEIGHT_BYTES ((size_t)128 << 10)
 #define MAX_TILES         ((size_t)64)
 
@@ -120,7 +122,7 @@ static void set_tiles(struct scree_gemm_part *part, struct scree_gemm *gemm)
 {
     size_t mr = (size_t)gemm->kernel->mr, unit = (size_t)gemm->kernel->channels;
     size_t channels = (size_t)gemm->part_channels, depth = gemm_larger(part->depth, 1);
-    size_t products = part->n_rows * channels * depth;
+    size_t products = part->n_rows * (channels * depth + ROW_PRODUCTS);
     size_t wanted = gemm_larger(products / TILE_PRODUCTS, channels * depth / TILE_WEIGHT_BYTES);
     size_t n_rows, n_channels;
 
