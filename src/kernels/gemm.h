@@ -52,6 +52,19 @@ struct scree_gemm_channel {
     uint32_t bound; /* |sum (a - za) (w - zw) + bias| is never over it; below 2^31 */
 };
 
+/* nr * kr products more of a panel with rows: weights less their zero point need not fit in an
+ * int8, and what a few of them have over it is multiplied by itself. */
+struct scree_gemm_extra {
+    size_t a;               /* of block->a: segment * mr ... */
+    size_t k;               /* ... and where in the segment; a multiple of kr */
+    const uint8_t *weights; /* s8[nr][kr], aligned to 64 */
+};
+
+struct scree_gemm_extras {
+    struct scree_gemm_extra *list;
+    size_t n;
+};
+
 /* A block of rows and the panels that it meets. */
 struct scree_gemm_block {
     const struct scree_gemm_layer *layer;
@@ -67,8 +80,9 @@ struct scree_gemm_block {
     int32_t n_channels;    /* > 0; the last panel may be full only in part: writes just these */
     const uint8_t *panels; /* [ceil(n_channels / nr)][panel_bytes], aligned to 64 */
     size_t panel_bytes;    /* kernel->params_bytes + nr * depth, rounded up to 64 */
-    size_t depth;          /* n_segments * segment_bytes, these rounded up to kr */
-    void *scratch;         /* row_scratch * mr * depth bytes and 64 more, aligned to 64 */
+    const struct scree_gemm_extras *extras; /* [ceil(n_channels / nr)], or NULL: there are none */
+    size_t depth;                           /* n_segments * segment_bytes, these rounded up to kr */
+    void *scratch; /* row_scratch * mr * depth bytes and 64 more, aligned to 64 */
 };
 
 /* An implementation. A panel is, in this order,
@@ -83,7 +97,8 @@ struct scree_gemm_block {
  *     out[r][c] = f_c(bias'[c] + sum over k of a[r][k] w'[c][k] - weights_zp sum over k of a[r][k])
  *
  * f_c as in kernels/requantize.h, or as it is for a layer of sums. Sums modulo 2^32; the result is
- * within the channel's bound. */
+ * within the channel's bound. Of int8 layers the a in the first sum has flip_in added, which bias'
+ * makes up for. Each extra of a channel's panel adds its products to the first sum. */
 struct scree_gemm_kernel {
     const char *name;
     int32_t mr;       /* rows of a block, at most SCREE_GEMM_MAX_ROWS */
@@ -91,6 +106,8 @@ struct scree_gemm_kernel {
     int32_t kr;       /* how many k a channel has side by side: a power of two, at most 16 */
     uint8_t flip_u8;  /* 0x80: uint8 weights are packed as int8 */
     uint8_t flip_s8;  /* 0x80: int8 weights are packed as uint8 */
+    uint8_t flip_in;  /* 0x80: run adds 128 to the int8 activations that it multiplies */
+    bool has_extras;  /* run heeds block->extras; with flip_u8 only */
     int32_t channels; /* how many channels a tile should have a multiple of */
     size_t params_bytes;
     size_t row_scratch; /* bytes of scratch that run wants for each byte of its rows */
@@ -120,6 +137,7 @@ struct scree_gemm_part {
     int32_t n_segments, segment_bytes;
     size_t depth, panel_bytes;
     uint8_t *panels;
+    struct scree_gemm_extras *extras; /* [panels] or NULL */
     size_t n_rows;
     size_t rows_per_tile, channels_per_tile; /* multiples of kernel->mr, kernel->nr */
     size_t first_tile;

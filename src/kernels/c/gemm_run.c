@@ -309,6 +309,7 @@ static void run_tile(const struct scree_gemm *gemm, const void *in, const void *
         .n_channels = (int32_t)gemm_smaller(part->channels_per_tile, n_channels - c),
         .panels = part->panels + c / nr * part->panel_bytes,
         .panel_bytes = part->panel_bytes,
+        .extras = part->extras ? part->extras + c / nr : NULL,
         .depth = part->depth,
         .scratch = bytes + lists + gemm_round_up(mr * part->depth, 64),
     };

@@ -2,9 +2,11 @@
  * for activations. Each step loads two vectors of weights, and of each row 4 bytes to all lanes. A
  * last panel of 16 channels goes by itself.
  *
- * VPDPBUSD multiplies unsigned by signed bytes: of uint8 layers activations are the unsigned ones,
- * of int8 layers weights. Either way weights have a zero point, 128 or near it, so that sums of the
- * rows are wanted: once for each block.
+ * VPDPBUSD multiplies unsigned by signed bytes, activations by weights. Int8 activations have their
+ * top bits flipped as they are loaded, which the port of a VPXORD has time for. Weights are less
+ * their zero point, and the few that do not fit in an int8 then are multiplied in two parts: see
+ * struct scree_gemm_extra. Where there are too many of those, weights keep a zero point, and sums
+ * of the rows are wanted: once for each block.
  *
  * Sums go to memory and come back for requantization; that keeps the code of the 56 shapes of a
  * block small, and takes little time beside the multiplications that requantization needs. */
@@ -35,7 +37,8 @@ struct params {
 /* What the panels of a block have in common. */
 struct context {
     const struct scree_gemm_block *block;
-    int32_t terms[ROWS]; /* -weights_zp times the sum of a row */
+    const struct scree_gemm_extras *extras; /* of the panel in hand and the next, or NULL */
+    int32_t terms[ROWS]; /* -weights_zp times the sum of a row, unless weights_zp is 0 */
 };
 
 /* Sums of a block of rows with two panels. */
@@ -53,18 +56,31 @@ INLINE const struct params *find_second(const struct context *context, const uin
 /* ---- products ----------------------------------------------------------------------------------
  */
 
-/* 4 activations, to all lanes. */
-INLINE __m512i broadcast(const uint8_t *a)
+/* 4 activations, as uint8, to all lanes. */
+INLINE __m512i broadcast(const uint8_t *a, __m512i flip, bool is_u8)
 {
     int32_t x;
 
     memcpy(&x, a, sizeof x);
-    return _mm512_set1_epi32(x);
+    return is_u8 ? _mm512_set1_epi32(x) : _mm512_xor_si512(_mm512_set1_epi32(x), flip);
 }
 
-INLINE __m512i add_products(__m512i sum, __m512i a, __m512i w, bool is_u8)
+/* Adds to the sums of panel p the products of its extras. */
+INLINE void multiply_extras(const struct context *context, __m512i (*sums)[2], const int p,
+                            const int rows, const bool is_u8)
 {
-    return is_u8 ? _mm512_dpbusd_epi32(sum, a, w) : _mm512_dpbusd_epi32(sum, w, a);
+    const struct scree_gemm_extra *extra = context->extras[p].list;
+    const __m512i flip = _mm512_set1_epi8(is_u8 ? 0 : -128);
+
+    for (size_t i = 0; i < context->extras[p].n; i++, extra++) {
+        const uint8_t *const *a = context->block->a + extra->a;
+        __m512i w = _mm512_load_si512(extra->weights);
+
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            sums[r][p] =
+                _mm512_dpbusd_epi32(sums[r][p], broadcast(a[r] + extra->k, flip, is_u8), w);
+    }
 }
 
 /* The sums of a block with the panel and, of two panels, the next. rows, panels and is_u8 are
@@ -80,14 +96,22 @@ INLINE void multiply(const struct context *context, const uint8_t *panel, struct
     size_t bytes = ((size_t)block->segment_bytes + 3) / 4 * 4;
     ptrdiff_t stride = next - panel;
     const uint8_t *const *a = block->a;
+    const __m512i flip = _mm512_set1_epi8(is_u8 ? 0 : -128);
     __m512i sums[ROWS][2];
 
     UNROLL
     for (int r = 0; r < rows; r++) {
-        __m512i term = _mm512_set1_epi32(context->terms[r]);
+        sums[r][0] = bias0;
+        sums[r][1] = bias1;
+    }
+    if (block->layer->weights_zp != 0) {
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            __m512i term = _mm512_set1_epi32(context->terms[r]);
 
-        sums[r][0] = _mm512_add_epi32(bias0, term);
-        sums[r][1] = _mm512_add_epi32(bias1, term);
+            sums[r][0] = _mm512_add_epi32(sums[r][0], term);
+            sums[r][1] = _mm512_add_epi32(sums[r][1], term);
+        }
     }
     for (int32_t s = 0; s < block->n_segments; s++, a += ROWS)
         for (size_t k = 0; k < bytes; k += 4, weights += 64) {
@@ -100,13 +124,18 @@ INLINE void multiply(const struct context *context, const uint8_t *panel, struct
             __asm__("" : "+r"(a));
             UNROLL
             for (int r = 0; r < rows; r++) {
-                __m512i x = broadcast(a[r] + k);
+                __m512i x = broadcast(a[r] + k, flip, is_u8);
 
-                sums[r][0] = add_products(sums[r][0], x, w0, is_u8);
+                sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], x, w0);
                 if (panels > 1)
-                    sums[r][1] = add_products(sums[r][1], x, w1, is_u8);
+                    sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], x, w1);
             }
         }
+    if (is_u8 && context->extras) {
+        multiply_extras(context, sums, 0, rows, is_u8);
+        if (panels > 1)
+            multiply_extras(context, sums, 1, rows, is_u8);
+    }
     UNROLL
     for (int r = 0; r < rows; r++) {
         ret->v[r][0] = sums[r][0];
@@ -157,6 +186,11 @@ static multiply_fn *const multiply_fns[ROWS][2][2] = {
 
 /* ---- sums of rows ------------------------------------------------------------------------------
  */
+
+INLINE __m512i add_products(__m512i sum, __m512i a, __m512i w, bool is_u8)
+{
+    return is_u8 ? _mm512_dpbusd_epi32(sum, a, w) : _mm512_dpbusd_epi32(sum, w, a);
+}
 
 INLINE __m128i add_products_128(__m128i sum, __m128i a, __m128i w, bool is_u8)
 {
@@ -436,6 +470,7 @@ static void run(const struct scree_gemm_block *block)
     for (int32_t c = 0; c < block->n_channels; c += 32, panel += 2 * block->panel_bytes) {
         int32_t n = block->n_channels - c;
 
+        context.extras = block->extras ? block->extras + c / VEC_LANES : NULL;
         multiply_fns[block->n_rows - 1][n > VEC_LANES][block->layer->is_u8](&context, panel, &sums);
         find_store(&context, panel, n)(&context, &sums, panel, c, n);
     }
@@ -474,7 +509,8 @@ const struct scree_gemm_kernel scree_gemm_avx512vnni = {
     .nr = VEC_LANES,
     .kr = 4,
     .flip_u8 = 0x80,
-    .flip_s8 = 0x80,
+    .flip_in = 0x80,
+    .has_extras = true,
     .channels = 2 * VEC_LANES,
     .params_bytes = sizeof(struct params),
     .pack_params = pack_params,
