@@ -31,34 +31,23 @@ static const struct scree_option *find_option(const struct scree_verb *verb, con
     size_t n = equals ? (size_t)(equals - word) : strlen(word);
 
     *ret_value = equals && word[1] == '-' ? equals + 1 : NULL;
-    for (const struct scree_option *option = verb->options; option->name; option++) {
-        if (word[1] == '-' && n == strlen(option->name) + 2 &&
-            memcmp(word + 2, option->name, n - 2) == 0)
+    if (word[1] == '-')
+        return scree_option_find(verb->options, word + 2, n - 2);
+    for (const struct scree_option *option = verb->options; option->name; option++)
+        if (option->letter && word[1] == option->letter && word[2] == '\0')
             return option;
-        if (word[1] != '-' && option->letter && word[1] == option->letter && word[2] == '\0')
-            return option;
-    }
     return NULL;
 }
 
-static int set_number(const struct parser *parser, const struct scree_option *option,
-                      const char *text)
+static int set_value(const struct parser *parser, const struct scree_option *option,
+                     const char *text)
 {
-    bool automatic = option->kind == SCREE_OPTION_AUTO && strcmp(text, "auto") == 0;
-    char *end;
-    double value = strtod(text, &end);
+    struct scree_error err;
 
-    if (!automatic && (end == text || *end || !(value >= option->min && value <= option->max) ||
-                       (option->kind != SCREE_OPTION_FLOAT && value != (double)(int)value))) {
-        fprintf(stderr, "scree %s: --%s %s: a number from %g to %g is wanted\n", parser->verb->name,
-                option->name, text, option->min, option->max);
-        return STOP(SCREE_EXIT_USAGE);
-    }
-    if (option->kind == SCREE_OPTION_FLOAT)
-        *(double *)(void *)(parser->args + option->offset) = value;
-    else
-        *(int *)(void *)(parser->args + option->offset) = automatic ? 0 : (int)value;
-    return 0;
+    if (scree_option_set(option, parser->args, text, &err) >= 0)
+        return 0;
+    fprintf(stderr, "scree %s: --%s %s: %s\n", parser->verb->name, option->name, text, err.text);
+    return STOP(SCREE_EXIT_USAGE);
 }
 
 static void add_to_list(struct scree_list *list, int limit, const char *word)
@@ -90,16 +79,6 @@ static void take_list(struct parser *parser, const struct scree_option *option, 
         add_to_list(list, parser->argc, parser->argv[parser->at++]);
 }
 
-static int take_text(struct parser *parser, const struct scree_option *option, const char *value)
-{
-    struct scree_texts *texts = (void *)(parser->args + option->offset);
-
-    if (texts->n == SCREE_MAX_TEXTS)
-        return usage_error(parser->verb, "too many of", option->name);
-    texts->v[texts->n++] = value;
-    return 0;
-}
-
 static int take_option(struct parser *parser, const char *word)
 {
     const char *value;
@@ -117,14 +96,9 @@ static int take_option(struct parser *parser, const char *word)
         return usage_error(parser->verb, "a value is missing after", word);
     if (!value)
         value = parser->argv[parser->at++];
-    if (option->kind == SCREE_OPTION_TEXT)
-        *(const char **)(void *)(parser->args + option->offset) = value;
-    else if (option->kind == SCREE_OPTION_TEXTS)
-        return take_text(parser, option, value);
-    else if (option->kind == SCREE_OPTION_LIST)
-        take_list(parser, option, value);
-    else
-        return set_number(parser, option, value);
+    if (option->kind != SCREE_OPTION_LIST)
+        return set_value(parser, option, value);
+    take_list(parser, option, value);
     return 0;
 }
 
@@ -180,6 +154,19 @@ static void option_head(const struct scree_option *option, char *text, size_t n)
                    option->kind == SCREE_OPTION_LIST ? "..." : "");
 }
 
+/* " (default 50)", or "". */
+static const char *option_default(const struct scree_verb *verb, const struct scree_option *option,
+                                  char *text, size_t n)
+{
+    char value[64];
+
+    text[0] = '\0';
+    if (verb->defaults && option->kind != SCREE_OPTION_FLAG &&
+        scree_option_format(option, verb->defaults, value, sizeof value)[0])
+        (void)snprintf(text, n, " (default %s)", value);
+    return text;
+}
+
 void scree_args_help(const struct scree_verb *verb, FILE *out)
 {
     fprintf(out, "usage: scree %s %s [options]\n\n%s.\n", verb->name, verb->positionals,
@@ -188,10 +175,15 @@ void scree_args_help(const struct scree_verb *verb, FILE *out)
         fprintf(out, "\n%s\n", verb->details);
     fprintf(out, "\noptions:\n");
     for (const struct scree_option *option = verb->options; option->name; option++) {
-        char head[64];
+        char head[64], initial[96];
 
+        if (option->kind == SCREE_OPTION_HEADING) {
+            fprintf(out, "\n%s:\n", option->help);
+            continue;
+        }
         option_head(option, head, sizeof head);
-        fprintf(out, "  %-24s  %s\n", head, option->help);
+        fprintf(out, "  %-24s  %s%s\n", head, option->help,
+                option_default(verb, option, initial, sizeof initial));
     }
     if (verb->examples[0])
         fprintf(out, "\nexamples:\n%s\n", verb->examples);
@@ -230,13 +222,18 @@ void scree_args_man(const struct scree_verb *verb, FILE *out)
         fputc('\n', out);
     }
     for (const struct scree_option *option = verb->options; option->name; option++) {
-        char head[64];
+        char head[64], initial[96];
 
+        if (option->kind == SCREE_OPTION_HEADING) {
+            fprintf(out, ".PP\nOptions for %s:\n", option->help);
+            continue;
+        }
         option_head(option, head, sizeof head);
         fprintf(out, ".TP\n.B ");
         put_roff(head, out);
         fputc('\n', out);
         put_roff(option->help, out);
+        put_roff(option_default(verb, option, initial, sizeof initial), out);
         fputc('\n', out);
     }
     if (verb->examples[0]) {

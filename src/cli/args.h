@@ -6,8 +6,8 @@
  *         SCREE_COMMON_OPTIONS(struct bench_args, common),
  *         {0}};
  *
- * The parser writes each value to its offset in a struct that the verb hands in, set to the
- * defaults.
+ * The parser writes each value to its offset (base/option.h) in a struct that the verb hands in,
+ * set to the defaults.
  *
  * Memory: keeps pointers into argv; a list owns its array, freed with scree_list_done().
  * Threads: one. */
@@ -16,17 +16,7 @@
 
 #include <stdio.h>
 
-#include "base/error.h"
-
-enum scree_option_kind {
-    SCREE_OPTION_FLAG,  /* bool */
-    SCREE_OPTION_INT,   /* int, in [min, max] */
-    SCREE_OPTION_AUTO,  /* the same, or the word "auto", which is 0 */
-    SCREE_OPTION_FLOAT, /* double, in [min, max] */
-    SCREE_OPTION_TEXT,  /* const char * */
-    SCREE_OPTION_LIST,  /* struct scree_list: all that follows up to the next option */
-    SCREE_OPTION_TEXTS, /* struct scree_texts: one each time the option is given */
-};
+#include "base/option.h"
 
 /* Arguments of one kind: v[n], pointers into argv. */
 struct scree_list {
@@ -34,29 +24,11 @@ struct scree_list {
     const char **v;
 };
 
-#define SCREE_MAX_TEXTS 16
-
-/* Values of an option that may be given again and again: v[n], pointers into argv. */
-struct scree_texts {
-    int n;
-    const char *v[SCREE_MAX_TEXTS];
-};
-
 /* Frees the array; the list is then empty. */
 void scree_list_done(struct scree_list *list);
 
 /* A local list that frees itself. */
 #define SCREE_LIST_CLEANUP __attribute__((cleanup(scree_list_done)))
-
-struct scree_option {
-    const char *name; /* without the dashes; NULL ends a table */
-    char letter;      /* the short form, 0 if there is none */
-    enum scree_option_kind kind;
-    const char *value; /* what stands for the value in the help */
-    const char *help;
-    size_t offset;
-    double min, max;
-};
 
 /* What every verb takes. */
 struct scree_common_args {
@@ -102,6 +74,7 @@ struct scree_verb {
     const char *summary; /* one line */
     const char *details; /* paragraphs for --help and the man page, "" for none */
     const struct scree_option *options;
+    const void *defaults; /* a struct whose values the help tells; NULL: the texts do */
     const char *examples; /* one a line: "command  # what it does" */
     int (*run)(int argc, char **argv);
 };

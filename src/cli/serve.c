@@ -7,72 +7,42 @@
 #include "serve/server.h"
 
 struct serve_args {
-    const char *models, *model, *labels, *address;
-    int port, instances, queue, keep, deadline_ms;
-    struct scree_common_args common;
+    struct scree_server_options options;
+    const char *config;
+    bool check, help;
 };
 
 static const struct scree_option options[] = {
-    {"models", 0, SCREE_OPTION_TEXT, "FOLDER",
-     "models to serve: FOLDER/NAME/VERSION/model.tflite, with labels.txt beside it",
-     offsetof(struct serve_args, models), 0, 0},
-    {"model", 'm', SCREE_OPTION_TEXT, "FILE", "one model to serve (default $MODEL_PATH)",
-     offsetof(struct serve_args, model), 0, 0},
-    {"labels", 'l', SCREE_OPTION_TEXT, "FILE",
-     "its labels: a file, or coco-91, coco-80, voc-21 (default $LABELS_PATH)",
-     offsetof(struct serve_args, labels), 0, 0},
-    {"address", 'a', SCREE_OPTION_TEXT, "ADDRESS", "where to listen (default: all addresses)",
-     offsetof(struct serve_args, address), 0, 0},
-    {"port", 'p', SCREE_OPTION_INT, "PORT", "port, 0 for any free one (default $PORT or 8080)",
-     offsetof(struct serve_args, port), 0, 65535},
-    {"instances", 'i', SCREE_OPTION_INT, "N", "requests that a model answers at once (default 1)",
-     offsetof(struct serve_args, instances), 1, SCREE_TURNS_MAX_THINGS},
-    {"queue", 0, SCREE_OPTION_INT, "N", "requests that may wait for a model (default 32)",
-     offsetof(struct serve_args, queue), 0, 10000},
-    {"versions", 0, SCREE_OPTION_INT, "N", "how many of the highest versions to load (default 1)",
-     offsetof(struct serve_args, keep), 1, 64},
-    {"deadline", 0, SCREE_OPTION_INT, "MS",
-     "how long a request may take that does not say (default 5000)",
-     offsetof(struct serve_args, deadline_ms), 1, 600000},
-    SCREE_COMMON_OPTIONS(struct serve_args, common),
+    {"config", 'c', SCREE_OPTION_TEXT, "FILE",
+     "settings as lines 'name = value', with sections [model NAME]; also $SCREE_CONFIG",
+     offsetof(struct serve_args, config), 0, 0},
+    {"check-config", 0, SCREE_OPTION_FLAG, NULL,
+     "print all settings as such a file, and do nothing else", offsetof(struct serve_args, check),
+     0, 0},
+    {"help", 'h', SCREE_OPTION_FLAG, NULL, "print this help", offsetof(struct serve_args, help), 0,
+     0},
+#define HEADING(text) {"", 0, SCREE_OPTION_HEADING, NULL, text, 0, 0, 0},
+#define SETTING(kind, field, name, letter, value, initial, min, max, text)                       \
+    {name, letter, SCREE_OPTION_##kind, value, text, offsetof(struct serve_args, options.field), \
+     min,  max},
+#include "serve/options.inc"
+#undef SETTING
+#undef HEADING
     {0}};
 
-/* The port that the environment asks for; false if it is none. */
-static bool port_of_environment(int *port)
-{
-    const char *text = getenv("PORT");
-    char *end;
-    long value;
+static const struct serve_args defaults = {
+#define HEADING(text)
+#define SETTING(kind, field, name, letter, value, initial, min, max, help) .options.field = initial,
+#include "serve/options.inc"
+#undef SETTING
+#undef HEADING
+};
 
-    if (!text || !*text)
-        return true;
-    value = strtol(text, &end, 10);
-    if (*end || value < 0 || value > 65535) {
-        fprintf(stderr, "scree serve: PORT is '%s', which is no port\n", text);
-        return false;
-    }
-    *port = (int)value;
-    return true;
-}
-
-static int serve(const struct serve_args *args)
+static int serve(const struct scree_config *config)
 {
-    struct scree_server_options server = {
-        .address = args->address,
-        .port = args->port,
-        .models = args->models,
-        .model = args->model,
-        .labels = args->labels,
-        .n_instances = args->instances,
-        .n_threads = args->common.n_threads,
-        .keep = args->keep,
-        .queue = args->queue,
-        .deadline_ms = args->deadline_ms,
-        .limits = scree_http_default_limits,
-    };
     struct scree_server *served;
     struct scree_error err;
-    int rc = scree_server_new(&server, &served, &err);
+    int rc = scree_server_new(config, &served, &err);
 
     if (rc < 0)
         return scree_cli_fail(rc, &err);
@@ -82,28 +52,52 @@ static int serve(const struct serve_args *args)
     return rc < 0 ? scree_cli_fail(rc, &err) : SCREE_EXIT_OK;
 }
 
+/* Flags count more than the environment, that more than the file. The flags are read first as well,
+ * for the file's name, and so that wrong ones are told before anything else. */
+static int configure(struct scree_config *config, int argc, char **argv, bool *ret_check)
+{
+    struct serve_args args = defaults;
+    SCREE_LIST_CLEANUP struct scree_list none = {0}, none_again = {0};
+    struct scree_error err;
+    const char *path;
+    int rc = scree_args_parse(&scree_verb_serve, argc, argv, &args, &none);
+
+    if (rc)
+        return rc;
+    path = args.config ? args.config : getenv("SCREE_CONFIG");
+    if (path && *path)
+        rc = scree_config_read_file(config, path, &err);
+    if (rc >= 0)
+        rc = scree_config_read_environment(config, (const char *const *)environ, &err);
+    if (rc >= 0) {
+        args.options = config->options;
+        (void)scree_args_parse(&scree_verb_serve, argc, argv, &args, &none_again);
+        config->options = args.options;
+        *ret_check = args.check;
+        rc = scree_config_check(config, &err);
+    }
+    if (rc >= 0)
+        return 0;
+    fprintf(stderr, "scree serve: %s\n", err.text);
+    return SCREE_EXIT_USAGE + 1;
+}
+
 static int run(int argc, char **argv)
 {
-    struct serve_args args = {.port = 8080,
-                              .instances = 1,
-                              .queue = 32,
-                              .keep = 1,
-                              .deadline_ms = 5000,
-                              .model = getenv("MODEL_PATH"),
-                              .labels = getenv("LABELS_PATH")};
-    SCREE_LIST_CLEANUP struct scree_list positionals = {0};
+    struct scree_config config;
+    bool check = false;
     int code;
 
-    if (!port_of_environment(&args.port))
-        return SCREE_EXIT_USAGE;
-    code = scree_args_parse(&scree_verb_serve, argc, argv, &args, &positionals);
+    scree_config_init(&config);
+    code = configure(&config, argc, argv, &check);
     if (code)
-        return code - 1;
-    if (!args.models && !args.model) {
-        fprintf(stderr, "scree serve: no model: give --model FILE or --models FOLDER\n");
-        return SCREE_EXIT_USAGE;
-    }
-    return serve(&args);
+        code--;
+    else if (check)
+        scree_config_print(&config, stdout);
+    else
+        code = serve(&config);
+    scree_config_done(&config);
+    return code;
 }
 
 const struct scree_verb scree_verb_serve = {
@@ -115,10 +109,15 @@ const struct scree_verb scree_verb_serve = {
     .details =
         "POST a picture to /infer or /detect, as a form's part 'image' or as the body. Cameras'\n"
         "clients for DeepStack, CodeProject.AI and DOODS find their paths too. SIGHUP looks at\n"
-        "the folder of models again; SIGTERM ends what was begun, then stops.",
+        "the folder of models again; SIGTERM ends what was begun, then stops.\n\n"
+        "Every option is a key of the configuration file and a variable of the environment, too:\n"
+        "--max-body 20M is 'max-body = 20M' there and SCREE_MAX_BODY=20M here. An option counts\n"
+        "more than a variable, and that more than the file.",
     .options = options,
+    .defaults = &defaults,
     .examples = "  scree serve --model mobilenet.tflite --labels imagenet_labels.txt\n"
                 "  scree serve --models /var/lib/scree/models --instances 3 --port 8080\n"
+                "  scree serve --config /etc/scree/serve.ini --check-config\n"
                 "  curl -F image=@cat.jpg http://localhost:8080/infer",
     .run = run,
 };

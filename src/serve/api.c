@@ -39,6 +39,7 @@ int scree_api_status(int rc, const char **ret_reason)
         {-EINVAL, 400, NULL},       {-EBADMSG, 400, "bad_image"}, {-ENOTSUP, 400, "bad_image"},
         {-E2BIG, 413, "too_large"}, {-ENOENT, 404, NULL},         {-EBUSY, 503, "queue_full"},
         {-EAGAIN, 503, "shutdown"}, {-ENOMEM, 503, "memory"},     {-ETIMEDOUT, 504, "deadline"},
+        {-EACCES, 401, "auth"},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
@@ -64,6 +65,48 @@ void scree_api_fail(struct scree_server *server, struct scree_request *request, 
     if (status == 503)
         scree_request_add_header(request, "Retry-After", "1");
     scree_api_json(request, status, json_pack("{s:s}", "error", err->text));
+}
+
+/* ---- who may ask ---- */
+
+static int check_access(struct scree_server *server, const struct scree_request *request,
+                        enum scree_scope scope, const char *key, struct scree_error *err)
+{
+    const struct scree_credentials credentials = {
+        .peer = scree_request_peer(request),
+        .authorization = scree_request_header(request, "authorization"),
+        .key = key,
+        .host = scree_request_header(request, "host"),
+        .origin = scree_request_header(request, "origin"),
+        .is_forwarded = scree_request_header(request, "x-forwarded-for") ||
+                        scree_request_header(request, "forwarded"),
+    };
+
+    return scree_access_check(&server->access, scope, &credentials, err);
+}
+
+int scree_api_check_key(struct scree_server *server, const struct scree_request *request,
+                        const char *key, struct scree_error *err)
+{
+    return check_access(server, request, SCREE_SCOPE_INFER, key, err);
+}
+
+void scree_api_gate(void *context, struct scree_request *request)
+{
+    struct scree_server *server = context;
+    uint32_t flags = scree_request_flags(request);
+    enum scree_scope scope = flags & SCREE_ROUTE_ADMIN                      ? SCREE_SCOPE_ADMIN
+                             : flags & (SCREE_ROUTE_OPEN | SCREE_ROUTE_KEY) ? SCREE_SCOPE_OPEN
+                                                                            : SCREE_SCOPE_INFER;
+    struct scree_error err;
+    int rc =
+        check_access(server, request, scope, scree_request_header(request, "doods-auth-key"), &err);
+
+    if (rc >= 0)
+        return;
+    if (scope == SCREE_SCOPE_INFER || server->options.admin_token_file)
+        scree_request_add_header(request, "WWW-Authenticate", "Bearer");
+    scree_api_fail(server, request, rc, &err);
 }
 
 /* ---- what a request has ---- */

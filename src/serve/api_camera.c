@@ -35,6 +35,16 @@ static void fail_deepstack(struct scree_server *server, struct scree_request *re
                              status, "duration", 0));
 }
 
+/* The form's key, for those who know no headers. */
+static int check_key(struct scree_server *server, const struct scree_request *request,
+                     struct scree_error *err)
+{
+    char key[256];
+    bool has_key = scree_api_field(request, "api_key", key, sizeof key);
+
+    return scree_api_check_key(server, request, has_key ? key : NULL, err);
+}
+
 /* The form's least score: 0.4 unless it says. */
 static int read_confidence(const struct scree_request *request, float *ret, struct scree_error *err)
 {
@@ -91,8 +101,10 @@ static void detect(struct scree_server *server, struct scree_request *request, c
     struct scree_answer answer;
     struct scree_ask ask;
     struct scree_error err;
-    int rc = scree_api_ask(server, request, &ask, &err);
+    int rc = check_key(server, request, &err);
 
+    if (rc >= 0)
+        rc = scree_api_ask(server, request, &ask, &err);
     if (rc >= 0)
         rc = read_confidence(request, &ask.threshold, &err);
     ask.max = 100;
@@ -134,8 +146,10 @@ void scree_api_deepstack_scene(void *context, struct scree_request *request)
     struct scree_ask ask;
     struct scree_error err;
     char name[64];
-    int rc = scree_api_ask(server, request, &ask, &err);
+    int rc = check_key(server, request, &err);
 
+    if (rc >= 0)
+        rc = scree_api_ask(server, request, &ask, &err);
     ask.max = 1;
     if (rc >= 0 && scree_api_picture(request, "image", &ask.bytes, &ask.n, NULL) < 0)
         rc = scree_fail(&err, EINVAL, "No valid image file found");

@@ -17,30 +17,19 @@
 #include "base/arena.h"
 #include "base/checked.h"
 
-#define CONNECTION_BYTES  ((size_t)16 << 10) /* libmicrohttpd's memory of one: bounds headers */
-#define MAX_REQUEST_BYTES ((size_t)64 << 10) /* our copy of headers and query */
-#define MAX_DISCARDED_BYTES                                              \
-    ((size_t)1 << 20) /* of a body that is too large, to answer politely \
-                       */
+/* Of a body that is too large, to answer politely. */
+#define MAX_DISCARDED_BYTES ((size_t)1 << 20)
+/* What a piece of it costs, besides its length. */
+#define DISCARDED_PIECE_BYTES 64
+/* libmicrohttpd's memory of a connection holds the headers, a row of 64 bytes for each of them, and
+ * what it writes: so much besides. */
+#define MORE_BYTES         ((size_t)8 << 10)
 #define FIRST_BODY_BYTES   ((size_t)4 << 10)
 #define WORKER_STACK_BYTES ((size_t)512 << 10)
 #define CHECK_MS           100 /* how often deadlines are looked at */
 #define MAX_PARTS          4
 #define MAX_ADDED_HEADERS  16
 #define NS_A_MS            UINT64_C(1000000)
-
-const struct scree_http_limits scree_http_default_limits = {
-    .max_connections = 256,
-    .max_connections_per_ip = 32,
-    .max_body_bytes = (size_t)10 << 20,
-    .max_bodies_bytes = (size_t)64 << 20,
-    .header_ms = 10000,
-    .body_ms = 20000,
-    .min_rate = 16 << 10,
-    .idle_ms = 60000,
-    .send_ms = 30000,
-    .max_workers = 48,
-};
 
 enum stage {
     STAGE_IDLE,
@@ -76,6 +65,7 @@ struct scree_request {
     struct scree_buffer body;
     size_t n_reserved;  /* of the budget for bodies */
     size_t n_discarded; /* of a body that is too large */
+    uint32_t n_pieces;  /* in which the body came */
     uint64_t start_ns, id;
     char peer[INET6_ADDRSTRLEN];
     /* the answer */
@@ -97,6 +87,7 @@ struct scree_http {
     struct MHD_Daemon *mhd;
     struct scree_http_limits limits;
     const struct scree_route *routes;
+    scree_handler_fn *gate;
     scree_answered_fn *answered;
     void *context;
     int epoll, event; /* event: an answer is there */
@@ -320,7 +311,7 @@ static struct scree_request *new_request(struct scree_http *http, struct MHD_Con
     request->id = ++http->next_id;
     request->body.limit = http->limits.max_body_bytes;
     http->n_requests++;
-    scree_arena_init(&request->arena, MAX_REQUEST_BYTES);
+    scree_arena_init(&request->arena, 4 * http->limits.max_header_bytes + MORE_BYTES);
     request->method = scree_arena_strndup(&request->arena, method, strlen(method));
     request->path = scree_arena_strndup(&request->arena, path, strlen(path));
     if (!request->method || !request->path || !request->connection ||
@@ -435,8 +426,10 @@ static bool take_body(struct scree_request *request, const char *bytes, size_t n
 {
     size_t have = request->body.n;
 
+    if (++request->n_pieces > request->http->limits.max_chunks + have / 1024)
+        request->body.failed = true;
     if (request->status || request->body.failed) {
-        request->n_discarded += n;
+        request->n_discarded += n + DISCARDED_PIECE_BYTES;
         return request->n_discarded <= MAX_DISCARDED_BYTES;
     }
     if (have + n > request->n_reserved && !reserve(request, have + n)) {
@@ -582,6 +575,8 @@ static enum MHD_Result begin(struct scree_http *http, struct MHD_Connection *mhd
         return MHD_NO;
     *request_context = request;
     find_route(request);
+    if (!request->status)
+        http->gate(http->context, request);
     if (!request->status && request->route->admit)
         request->route->admit(http->context, request);
     if (!request->status && request->announced != 0)
@@ -593,7 +588,7 @@ static enum MHD_Result begin(struct scree_http *http, struct MHD_Connection *mhd
 static enum MHD_Result go_on(struct scree_request *request)
 {
     if (!request->status && request->body.failed)
-        reply_text(request, 413, "the body is too large");
+        reply_text(request, 413, "the body is too large, or in too many pieces");
     if (!request->status && request->route->flags & SCREE_ROUTE_QUICK)
         handle(request);
     if (!request->status)
@@ -651,9 +646,11 @@ static int parse_address(const char *address, uint16_t port, struct sockaddr_sto
     return !address || !*address || inet_pton(AF_INET6, address, &v6->sin6_addr) == 1 ? 0 : -EINVAL;
 }
 
-static int start_daemon(struct scree_http *http, const char *address, uint16_t port,
+static int start_daemon(struct scree_http *http, const struct scree_http_options *options,
                         struct scree_error *err)
 {
+    const char *address = options->address;
+    uint16_t port = options->port;
     unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
     const union MHD_DaemonInfo *info;
     struct sockaddr_storage where;
@@ -667,10 +664,11 @@ static int start_daemon(struct scree_http *http, const char *address, uint16_t p
         flags, port, NULL, NULL, on_access, http, MHD_OPTION_SOCK_ADDR, &where,
         MHD_OPTION_CONNECTION_LIMIT, http->limits.max_connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, http->limits.max_connections_per_ip,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-        MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-        MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        http->limits.max_header_bytes + http->limits.max_headers * 64 + MORE_BYTES,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http,
+        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
     if (!http->mhd)
         return scree_fail(err,
                           errno == EADDRINUSE ? EBUSY
@@ -697,26 +695,27 @@ static int join_events(struct scree_http *http, struct scree_error *err)
     return 0;
 }
 
-int scree_http_new(const char *address, uint16_t port, const struct scree_http_limits *limits,
-                   const struct scree_route *routes, scree_answered_fn *answered, void *context,
-                   struct scree_http **ret_http, struct scree_error *err)
+int scree_http_new(const struct scree_http_options *options, struct scree_http **ret_http,
+                   struct scree_error *err)
 {
     struct scree_http *http = calloc(1, sizeof *http);
+    uint32_t max_workers = options->limits.max_workers;
     int rc;
 
     if (!http)
         return scree_fail_memory(err, sizeof *http);
-    *http = (struct scree_http){.limits = *limits,
-                                .routes = routes,
-                                .answered = answered,
-                                .context = context,
+    *http = (struct scree_http){.limits = options->limits,
+                                .routes = options->routes,
+                                .gate = options->gate,
+                                .answered = options->answered,
+                                .context = options->context,
                                 .epoll = -1,
                                 .event = -1};
     pthread_mutex_init(&http->lock, NULL);
     pthread_cond_init(&http->work_is_there, NULL);
-    http->workers = calloc(limits->max_workers, sizeof *http->workers);
-    rc = http->workers ? start_daemon(http, address, port, err)
-                       : scree_fail_memory(err, limits->max_workers * sizeof *http->workers);
+    http->workers = calloc(max_workers, sizeof *http->workers);
+    rc = http->workers ? start_daemon(http, options, err)
+                       : scree_fail_memory(err, max_workers * sizeof *http->workers);
     if (rc >= 0)
         rc = join_events(http, err);
     if (rc < 0) {
@@ -818,6 +817,11 @@ const uint8_t *scree_request_body(const struct scree_request *request, size_t *r
 {
     *ret_n = request->body.n;
     return request->body.bytes;
+}
+
+uint32_t scree_request_flags(const struct scree_request *request)
+{
+    return request->route->flags;
 }
 
 const char *scree_request_part(const struct scree_request *request, int i)

@@ -24,11 +24,15 @@
 #include "base/error.h"
 #include "net/buffer.h"
 
-/* What a server takes. Source: the proposals of Apache's and nginx's hardening guides. */
+/* What a server takes; the defaults are in options.inc. Source: the proposals of Apache's and
+ * nginx's hardening guides. */
 struct scree_http_limits {
     uint32_t max_connections, max_connections_per_ip;
+    size_t max_header_bytes; /* of the first line and the headers of a request */
+    uint32_t max_headers;
     size_t max_body_bytes;   /* of one request */
     size_t max_bodies_bytes; /* of all that are being read or at work */
+    uint32_t max_chunks;     /* pieces of a body, besides one for each KiB of it */
     uint32_t header_ms;      /* from the first byte of a request to the end of its headers */
     uint32_t body_ms;        /* for a body, besides its size at min_rate */
     uint32_t min_rate;       /* bytes a second */
@@ -36,8 +40,6 @@ struct scree_http_limits {
     uint32_t send_ms;        /* for an answer */
     uint32_t max_workers;    /* threads that run handlers */
 };
-
-extern const struct scree_http_limits scree_http_default_limits;
 
 struct scree_http;
 struct scree_request;
@@ -47,6 +49,9 @@ typedef void scree_handler_fn(void *context, struct scree_request *request);
 
 enum scree_route_flag {
     SCREE_ROUTE_QUICK = 1, /* handled on the event loop: takes no time */
+    SCREE_ROUTE_OPEN = 2,  /* for everybody, token or not: probes */
+    SCREE_ROUTE_ADMIN = 4, /* changes the server: needs a token, or to come from this machine */
+    SCREE_ROUTE_KEY = 8,   /* the key is in the body, where the handler looks for it */
 };
 
 /* One row of the table of routes. A path is matched part by part; "*" takes any one part, which
@@ -62,12 +67,19 @@ struct scree_route {
 /* What the server tells of each answer; on the event loop. */
 typedef void scree_answered_fn(void *context, const struct scree_request *request, int status);
 
-/* Starts listening on address:port ("" or NULL: all addresses; port 0: any free one). routes end
- * with a row of NULL and are borrowed, as context is. Errors: EINVAL (address), EBUSY (the port is
- * taken), EACCES, EIO, ENOMEM. */
-int scree_http_new(const char *address, uint16_t port, const struct scree_http_limits *limits,
-                   const struct scree_route *routes, scree_answered_fn *answered, void *context,
-                   struct scree_http **ret_http, struct scree_error *err);
+struct scree_http_options {
+    const char *address;              /* "" or NULL: all addresses */
+    uint16_t port;                    /* 0: any free one */
+    const struct scree_route *routes; /* end with a row of NULL; borrowed */
+    scree_handler_fn *gate;           /* asked before a route's `admit`; may refuse by replying */
+    scree_answered_fn *answered;
+    void *context; /* of these functions and of handlers; borrowed */
+    struct scree_http_limits limits;
+};
+
+/* Starts listening. Errors: EINVAL (address), EBUSY (the port is taken), EACCES, EIO, ENOMEM. */
+int scree_http_new(const struct scree_http_options *options, struct scree_http **ret_http,
+                   struct scree_error *err);
 
 /* The port it listens on. */
 uint16_t scree_http_port(const struct scree_http *http);
@@ -97,6 +109,9 @@ void scree_http_free(struct scree_http *http);
 const char *scree_request_method(const struct scree_request *request);
 const char *scree_request_path(const struct scree_request *request);
 const uint8_t *scree_request_body(const struct scree_request *request, size_t *ret_n);
+
+/* The flags of its route. */
+uint32_t scree_request_flags(const struct scree_request *request);
 
 /* What the path had in the place of "*" number i, from 0; "" if there is none such. */
 const char *scree_request_part(const struct scree_request *request, int i);

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "serve/versions.h"
+
 #define MAX_NAME     64
 #define MAX_VERSION  10
 #define MODEL_FILE   "model.tflite"
@@ -83,7 +85,6 @@ int scree_repository_new(const struct scree_repository_options *options,
     if (!repository)
         return scree_fail_memory(err, sizeof *repository);
     repository->options = *options;
-    repository->options.keep += options->keep == 0;
     pthread_mutex_init(&repository->loading, NULL);
     pthread_mutex_init(&repository->lock, NULL);
     repository->folder = copy_text(options->folder, &failed);
@@ -203,24 +204,40 @@ static void count_load(struct scree_repository *repository, const struct entry *
     scree_metrics_add(repository->options.metrics, SCREE_METRIC_RELOADS, labels, 1);
 }
 
+static struct scree_session_options session_options(const struct scree_server_options *server,
+                                                    const struct scree_model_options *model)
+{
+    return (struct scree_session_options){
+        .n_threads = model->threads,
+        .device = model->device,
+        .delegate = server->delegate,
+        .n_delegate_options = (uint32_t)server->delegate_options.n,
+        .delegate_options = server->delegate_options.v,
+        .delegate_timeout_ms = server->delegate_timeout_s * 1000,
+        .require_npu = server->require_npu,
+    };
+}
+
 /* Loads the file of an entry; on failure what was loaded stays, and the reason is noted. */
 static int load(struct scree_repository *repository, struct entry *entry, struct scree_error *err)
 {
     const struct scree_repository_options *options = &repository->options;
-    const struct scree_served_options wanted = {
+    struct scree_model_options model;
+    struct scree_served_options wanted = {
         .name = entry->name,
         .version = entry->version,
         .path = entry->path,
-        .labels = *entry->labels ? entry->labels : NULL,
-        .n_instances = options->n_instances,
-        .n_threads = options->n_threads,
-        .max_waiting = options->max_waiting,
         .decoders = options->decoders,
     };
     struct scree_served *served = NULL;
     struct scree_error why;
     int rc;
 
+    scree_config_model(options->config, entry->name, &model);
+    wanted.labels = model.labels ? model.labels : *entry->labels ? entry->labels : NULL;
+    wanted.n_instances = (uint32_t)model.instances;
+    wanted.session = session_options(&options->config->options, &model);
+    wanted.max_waiting = (uint32_t)model.queue;
     (void)identify(entry->path, &entry->identity);
     rc = scree_served_new(&wanted, &served, &why);
     count_load(repository, entry, rc >= 0);
@@ -312,26 +329,43 @@ static void name_of_file(const char *path, char *name)
         (void)snprintf(name, MAX_NAME + 1, "model");
 }
 
-/* Loads the highest versions of the entry's name, from this entry back; `first` is the name's
- * lowest one. Returns how many failed. */
+/* Which versions of a name are wanted. */
+static struct scree_versions policy_of(const struct scree_repository *repository, const char *name)
+{
+    struct scree_versions versions = {.keep = 1};
+    struct scree_model_options model;
+
+    scree_config_model(repository->options.config, name, &model);
+    (void)scree_versions_parse(model.versions, &versions, NULL);
+    return versions;
+}
+
+/* Loads the highest versions of the entry's name that are wanted, from this entry back; `first` is
+ * the name's lowest one. Returns how many failed. */
 static int load_name(struct scree_repository *repository, struct entry *first,
                      struct scree_error *err)
 {
-    struct entry *versions[64];
+    const struct scree_versions policy = policy_of(repository, first->name);
+    struct entry *versions[SCREE_MAX_VERSIONS];
     uint32_t n = 0, n_good = 0;
     int n_failed = 0;
 
     for (struct entry *e = first; e && strcmp(e->name, first->name) == 0; e = e->next) {
-        if (n == 64)
+        if (n == SCREE_MAX_VERSIONS)
             memmove(versions, versions + 1, (--n) * sizeof versions[0]);
         versions[n++] = e;
     }
     while (n-- > 0) {
         struct entry *entry = versions[n];
+        bool allowed = scree_versions_allow(&policy, entry->number);
         struct identity now;
 
-        if (n_good == repository->options.keep || !entry->found) {
-            set_served(repository, entry, NULL, entry->found ? "a newer version is loaded" : "");
+        if (n_good == policy.keep || !allowed || !entry->found) {
+            set_served(repository, entry, NULL,
+                       !entry->found ? ""
+                       : allowed     ? "a newer version is loaded"
+                                     : "the policy for versions leaves it out");
+            entry->identity = (struct identity){0};
             continue;
         }
         if (identify(entry->path, &now) && !is_same(&now, &entry->identity) &&

@@ -3,8 +3,8 @@
  *     FOLDER/NAME/VERSION/model.tflite     besides it: labels.txt, model.tflite.json
  *
  * as TensorFlow Serving, OpenVINO and Triton lay them out. VERSION is a number; the highest one of
- * a name is what is asked for without a version, and as many of the highest as `keep` says are
- * loaded. Or one file, which is version 1 of the name it has.
+ * a name is what is asked for without a version; versions.h says which are loaded. Or one file,
+ * which is version 1 of the name it has.
  *
  * A version is loaded and run once before anybody can ask for it; the old one answers until then,
  * and what it has begun it ends. A version that does not load changes nothing: it stands in the
@@ -15,18 +15,17 @@
 #ifndef SCREE_SERVE_REPOSITORY_H
 #define SCREE_SERVE_REPOSITORY_H
 
+#include "serve/config.h"
 #include "serve/metrics.h"
 #include "serve/served.h"
 
 struct scree_repository;
 
 struct scree_repository_options {
-    const char *folder; /* NULL: no folder */
-    const char *model;  /* one file beside it; NULL: none */
-    const char *labels; /* of that file; NULL: its own */
-    uint32_t keep;      /* versions of a name; 0: 1 */
-    uint32_t n_instances, max_waiting;
-    int n_threads;
+    const char *folder;                /* NULL: no folder */
+    const char *model;                 /* one file beside it; NULL: none */
+    const char *labels;                /* of that file; NULL: its own */
+    const struct scree_config *config; /* what is said of each model; borrowed */
     struct scree_turns *decoders;
     struct scree_metrics *metrics; /* borrowed */
 };

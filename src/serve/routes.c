@@ -3,21 +3,22 @@
 
 const struct scree_route scree_routes[] = {
     /* the service that scree replaces, and what stands beside it */
-    {"GET", "/", SCREE_ROUTE_QUICK, NULL, scree_api_root},
-    {"GET", "/health", SCREE_ROUTE_QUICK, NULL, scree_api_health},
+    {"GET", "/", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_root},
+    {"GET", "/health", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_health},
     {"GET", "/metrics", SCREE_ROUTE_QUICK, NULL, scree_api_metrics},
-    {"GET", "/livez", SCREE_ROUTE_QUICK, NULL, scree_api_live},
-    {"GET", "/readyz", SCREE_ROUTE_QUICK, NULL, scree_api_ready},
+    {"GET", "/livez", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_live},
+    {"GET", "/readyz", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_ready},
     {"POST", "/infer", 0, scree_api_admit, scree_api_infer},
     {"POST", "/detect", 0, scree_api_admit, scree_api_detect},
     /* DOODS */
     {"GET", "/detectors", SCREE_ROUTE_QUICK, NULL, scree_api_detectors},
     {"POST", "/image", 0, scree_api_admit_detector, scree_api_doods_image},
     /* DeepStack and CodeProject.AI */
-    {"POST", "/v1/vision/detection", 0, scree_api_admit_detector, scree_api_deepstack_detect},
-    {"POST", "/v1/vision/scene", 0, scree_api_admit, scree_api_deepstack_scene},
+    {"POST", "/v1/vision/detection", SCREE_ROUTE_KEY, scree_api_admit_detector,
+     scree_api_deepstack_detect},
+    {"POST", "/v1/vision/scene", SCREE_ROUTE_KEY, scree_api_admit, scree_api_deepstack_scene},
     {"POST", "/v1/vision/custom/list", SCREE_ROUTE_QUICK, NULL, scree_api_deepstack_list},
-    {"POST", "/v1/vision/custom/*", 0, NULL, scree_api_deepstack_custom},
+    {"POST", "/v1/vision/custom/*", SCREE_ROUTE_KEY, NULL, scree_api_deepstack_custom},
     {"GET", "/v1/status/updateavailable", SCREE_ROUTE_QUICK, NULL, scree_api_deepstack_update},
     {0},
 };

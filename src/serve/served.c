@@ -69,8 +69,7 @@ static int open_instance(struct scree_served *served, struct scree_instance *ins
                          const struct scree_served_options *options, const char *side,
                          struct scree_error *err)
 {
-    const struct scree_session_options session = {.n_threads = options->n_threads};
-    int rc = scree_session_new(served->model, &session, &instance->session, err);
+    int rc = scree_session_new(served->model, &options->session, &instance->session, err);
 
     if (rc >= 0)
         rc = open_vision(served, instance, side, err);

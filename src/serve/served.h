@@ -25,13 +25,13 @@ struct scree_times {
 };
 
 struct scree_served_options {
-    const char *name, *version;   /* copied */
-    const char *path;             /* the .tflite */
-    const char *labels;           /* a file or a built-in list; NULL: those of the model */
-    uint32_t n_instances;         /* 1 to SCREE_TURNS_MAX_THINGS */
-    int n_threads;                /* of each instance; 0: as scree_session_options */
-    uint32_t max_waiting;         /* requests in line */
-    struct scree_turns *decoders; /* who may decode a picture; borrowed */
+    const char *name, *version;           /* copied */
+    const char *path;                     /* the .tflite */
+    const char *labels;                   /* a file or a built-in list; NULL: those of the model */
+    uint32_t n_instances;                 /* 1 to SCREE_TURNS_MAX_THINGS */
+    struct scree_session_options session; /* of each instance; borrowed */
+    uint32_t max_waiting;                 /* requests in line */
+    struct scree_turns *decoders;         /* who may decode a picture; borrowed */
 };
 
 /* What was counted since it was loaded. */

@@ -9,18 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DRAIN_MS         10000
 #define MAX_DECODERS     64
 #define MAX_WAIT_DECODER 256
 #define NS_A_MS          UINT64_C(1000000)
-
-const struct scree_server_options scree_server_default_options = {
-    .port = 8080,
-    .n_instances = 1,
-    .keep = 1,
-    .queue = 32,
-    .deadline_ms = 5000,
-};
 
 static uint64_t now_ms(void)
 {
@@ -75,6 +66,16 @@ static int open_signals(struct scree_server *server, struct scree_error *err)
     return server->signals < 0 ? scree_fail(err, EIO, "signals: %s", strerror(errno)) : 0;
 }
 
+static int read_tokens(struct scree_server *server, struct scree_error *err)
+{
+    const struct scree_server_options *options = &server->options;
+    int rc = scree_access_read(&server->access, SCREE_SCOPE_INFER, options->token_file, err);
+
+    return rc < 0 ? rc
+                  : scree_access_read(&server->access, SCREE_SCOPE_ADMIN, options->admin_token_file,
+                                      err);
+}
+
 static int open_models(struct scree_server *server, struct scree_error *err)
 {
     const struct scree_server_options *options = &server->options;
@@ -82,10 +83,7 @@ static int open_models(struct scree_server *server, struct scree_error *err)
         .folder = options->models,
         .model = options->model,
         .labels = options->labels,
-        .keep = (uint32_t)options->keep,
-        .n_instances = (uint32_t)options->n_instances,
-        .max_waiting = (uint32_t)options->queue,
-        .n_threads = options->n_threads,
+        .config = server->config,
         .decoders = &server->decoders,
         .metrics = server->metrics,
     };
@@ -109,26 +107,58 @@ static uint32_t count_decoders(void)
     return n < 1 ? 1 : n > MAX_DECODERS ? MAX_DECODERS : (uint32_t)n;
 }
 
-int scree_server_new(const struct scree_server_options *options, struct scree_server **ret_server,
+static struct scree_http_limits http_limits(const struct scree_server_options *options)
+{
+    return (struct scree_http_limits){
+        .max_connections = (uint32_t)options->max_connections,
+        .max_connections_per_ip = (uint32_t)options->max_connections_per_ip,
+        .max_header_bytes = options->max_header,
+        .max_headers = (uint32_t)options->max_headers,
+        .max_body_bytes = options->max_body,
+        .max_bodies_bytes = options->max_bodies,
+        .max_chunks = (uint32_t)options->max_chunks,
+        .header_ms = (uint32_t)options->header_timeout_ms,
+        .body_ms = (uint32_t)options->body_timeout_ms,
+        .min_rate = (uint32_t)options->min_rate,
+        .idle_ms = (uint32_t)options->idle_timeout_ms,
+        .send_ms = (uint32_t)options->send_timeout_ms,
+        .max_workers = (uint32_t)options->workers,
+    };
+}
+
+int scree_server_new(const struct scree_config *config, struct scree_server **ret_server,
                      struct scree_error *err)
 {
+    const struct scree_server_options *options = &config->options;
     struct scree_server *server = calloc(1, sizeof *server);
+    const struct scree_http_options http = {
+        .address = options->address,
+        .port = (uint16_t)options->port,
+        .routes = scree_routes,
+        .gate = scree_api_gate,
+        .answered = on_answered,
+        .context = server,
+        .limits = http_limits(options),
+    };
     int rc;
 
     if (!server)
         return scree_fail_memory(err, sizeof *server);
+    server->config = config;
     server->options = *options;
     server->signals = server->watch = -1;
     server->start_s = (uint64_t)time(NULL);
+    scree_access_init(&server->access);
     scree_turns_init(&server->decoders, count_decoders(), MAX_WAIT_DECODER);
     rc = open_signals(server, err);
+    if (rc >= 0)
+        rc = read_tokens(server, err);
     if (rc >= 0)
         rc = scree_metrics_new(&server->metrics, err);
     if (rc >= 0)
         rc = open_models(server, err);
     if (rc >= 0)
-        rc = scree_http_new(options->address, (uint16_t)options->port, &options->limits,
-                            scree_routes, on_answered, server, &server->http, err);
+        rc = scree_http_new(&http, &server->http, err);
     if (rc < 0) {
         scree_server_free(server);
         return rc;
@@ -146,9 +176,13 @@ static void read_signals(struct scree_server *server)
     while (read(server->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         struct scree_error err;
 
-        if (info.ssi_signo != SIGHUP)
+        if (info.ssi_signo != SIGHUP) {
             server->stopping = true;
-        else if (scree_repository_scan(server->repository, &err) != 0)
+            continue;
+        }
+        if (read_tokens(server, &err) < 0)
+            fprintf(stderr, "scree serve: %s\n", err.text);
+        if (scree_repository_scan(server->repository, &err) != 0)
             fprintf(stderr, "scree serve: %s\n", err.text);
     }
 }
@@ -174,7 +208,8 @@ int scree_server_run(struct scree_server *server, struct scree_error *err)
     while (rc >= 0 && !server->stopping)
         rc = wait_for_events(server, err);
     scree_http_drain(server->http);
-    for (end = now_ms() + DRAIN_MS; rc >= 0 && !scree_http_is_idle(server->http) && now_ms() < end;)
+    end = now_ms() + (uint64_t)server->options.drain_timeout_ms;
+    while (rc >= 0 && !scree_http_is_idle(server->http) && now_ms() < end)
         rc = wait_for_events(server, err);
     return rc;
 }
@@ -188,6 +223,7 @@ void scree_server_free(struct scree_server *server)
     scree_repository_free(server->repository);
     scree_metrics_free(server->metrics);
     scree_turns_done(&server->decoders);
+    scree_access_done(&server->access);
     if (server->signals >= 0)
         (void)close(server->signals);
     free(server);

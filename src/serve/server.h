@@ -1,6 +1,6 @@
 /* serve/server.h - the inference server: what it is told, and what its files share.
  *
- *     rc = scree_server_new(&options, &server, err);
+ *     rc = scree_server_new(&config, &server, err);
  *     rc = scree_server_run(server, err);      until SIGTERM or SIGINT, or scree_server_stop()
  *     scree_server_free(server);
  *
@@ -13,26 +13,16 @@
 
 #include <jansson.h>
 
+#include "serve/access.h"
+#include "serve/config.h"
 #include "serve/http.h"
 #include "serve/metrics.h"
 #include "serve/repository.h"
 
-struct scree_server_options {
-    const char *address; /* NULL: all */
-    int port;            /* 0: any free one */
-    const char *models;  /* the folder of the repository; NULL: none */
-    const char *model;   /* one file; NULL: none */
-    const char *labels;
-    int n_instances, n_threads, keep;
-    int queue;       /* requests in line for a model */
-    int deadline_ms; /* of a request that does not say */
-    struct scree_http_limits limits;
-};
-
-extern const struct scree_server_options scree_server_default_options;
-
 struct scree_server {
-    struct scree_server_options options;
+    const struct scree_config *config;
+    struct scree_server_options options; /* its settings */
+    struct scree_access access;
     struct scree_http *http;
     struct scree_metrics *metrics;
     struct scree_repository *repository;
@@ -42,10 +32,10 @@ struct scree_server {
     uint64_t start_s; /* since 1970 */
 };
 
-/* Loads the models and starts listening. A model that does not load is told to stderr; the server
- * starts nevertheless, and says so when asked for its health. Errors: those of scree_http_new() and
- * scree_repository_scan(). */
-int scree_server_new(const struct scree_server_options *options, struct scree_server **ret_server,
+/* Loads the models and starts listening, as `config`, which is borrowed, says. A model that does
+ * not load is told to stderr; the server starts nevertheless, and says so when asked for its
+ * health. Errors: those of scree_http_new() and scree_repository_scan(). */
+int scree_server_new(const struct scree_config *config, struct scree_server **ret_server,
                      struct scree_error *err);
 
 /* Serves until SIGTERM or SIGINT; then answers what was asked, for 10 s at most. */
@@ -65,6 +55,14 @@ scree_handler_fn scree_api_root, scree_api_health, scree_api_live, scree_api_rea
     scree_api_doods_detect, scree_api_doods_image, scree_api_deepstack_detect,
     scree_api_deepstack_custom, scree_api_deepstack_list, scree_api_deepstack_scene,
     scree_api_deepstack_update;
+
+/* The gate before all routes: refuses who has no token and needs one, by the route's flags. */
+scree_handler_fn scree_api_gate;
+
+/* Whether who has `key` (NULL: none), in a place of its API's own, may have inferences. Errors:
+ * EACCES. */
+int scree_api_check_key(struct scree_server *server, const struct scree_request *request,
+                        const char *key, struct scree_error *err);
 
 /* Refuses at header time what has no chance: no model at all, a line that is full. */
 scree_handler_fn scree_api_admit;
