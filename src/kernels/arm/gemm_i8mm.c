@@ -70,25 +70,30 @@ SCREE_GEMM_INLINE struct scree_gemm_neon_sums take_row(const struct squares *squ
 
 SCREE_GEMM_INLINE void store_row(const struct scree_gemm_block *block,
                                  const struct scree_gemm_neon_params *params,
-                                 const struct squares *squares, int32x4_t excess, int32_t r,
+                                 const struct squares *squares, const bool is_u8,
+                                 struct scree_gemm_neon_range range, int32x4_t excess, int32_t r,
                                  int32_t c)
 {
     struct scree_gemm_neon_sums sums = take_row(squares, r % 2, params->bias, excess);
 
-    if (r < block->n_rows)
-        scree_gemm_neon_finish(block, params, r, c, sums);
+    if (r >= block->n_rows)
+        return;
+    if (scree_gemm_neon_is_short(block, params, c))
+        scree_gemm_neon_finish_short(block, params, is_u8, range, r, c, sums);
+    else
+        scree_gemm_neon_finish(block, params, is_u8, range, r, c, sums);
 }
 
 #define START(p) squares[p].v[i] = vdupq_n_s32(0)
-#define STORE(p)                                                                \
-    do {                                                                        \
-        store_row(block, params, &squares[p], excess[2 * p], 2 * p, c);         \
-        store_row(block, params, &squares[p], excess[2 * p + 1], 2 * p + 1, c); \
+#define STORE(p)                                                                              \
+    do {                                                                                      \
+        store_row(block, params, &squares[p], is_u8, range, excess[2 * p], 2 * p, c);         \
+        store_row(block, params, &squares[p], is_u8, range, excess[2 * p + 1], 2 * p + 1, c); \
     } while (0)
 
 SCREE_GEMM_INLINE void run_panel(const struct scree_gemm_block *block, const int n_pairs,
-                                 const bool is_u8, const int32x4_t *excess, const uint8_t *panel,
-                                 int32_t c)
+                                 const bool is_u8, struct scree_gemm_neon_range range,
+                                 const int32x4_t *excess, const uint8_t *panel, int32_t c)
 {
     const struct scree_gemm_neon_params *params = (const void *)panel;
     const uint8_t *w = panel + sizeof *params;
@@ -105,11 +110,12 @@ SCREE_GEMM_INLINE void run_panels(const struct scree_gemm_block *block, const in
                                   const bool is_u8)
 {
     const uint8_t *panel = block->panels;
+    struct scree_gemm_neon_range range = scree_gemm_neon_range(block->layer);
     int32x4_t excess[ROWS];
 
-    scree_gemm_neon_excesses(block, ROWS, excess);
+    scree_gemm_neon_excesses(block, ROWS, is_u8, excess);
     for (int32_t c = 0; c < block->n_channels; c += SCREE_GEMM_NEON_CHANNELS) {
-        run_panel(block, n_pairs, is_u8, excess, panel, c);
+        run_panel(block, n_pairs, is_u8, range, excess, panel, c);
         panel += block->panel_bytes;
     }
 }

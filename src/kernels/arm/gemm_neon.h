@@ -57,13 +57,20 @@ SCREE_GEMM_INLINE int32x4_t scree_gemm_neon_scale(int32x4_t sum,
                                                   const struct scree_gemm_neon_params *params,
                                                   int i)
 {
-    int32x4_t right = vld1q_s32(params->right + 4 * i), negative;
+    int32x4_t right = vld1q_s32(params->right + 4 * i);
 
     if (params->any_left)
         sum = vshlq_s32(sum, vld1q_s32(params->left + 4 * i));
     sum = vqrdmulhq_s32(sum, vld1q_s32(params->q + 4 * i));
-    negative = vshrq_n_s32(vandq_s32(sum, right), 31);
-    return vrshlq_s32(vqaddq_s32(sum, negative), right);
+    return vrshlq_s32(vsraq_n_s32(sum, vandq_s32(sum, right), 31), right);
+}
+
+/* The same where negative outputs are clamped away and no shift is to the left. */
+SCREE_GEMM_INLINE int32x4_t scree_gemm_neon_rise(int32x4_t sum,
+                                                 const struct scree_gemm_neon_params *params, int i)
+{
+    return vrshlq_s32(vqrdmulhq_s32(sum, vld1q_s32(params->q + 4 * i)),
+                      vld1q_s32(params->right + 4 * i));
 }
 
 /* Two of them by factor. */
@@ -82,32 +89,52 @@ SCREE_GEMM_INLINE int32x4_t scree_gemm_neon_multiply(int32x4_t sum,
                         scree_gemm_neon_times(vget_high_s32(sum), params->factor + 4 * i + 2));
 }
 
-/* The 16 outputs of a row. */
-SCREE_GEMM_INLINE uint8x16_t scree_gemm_neon_outputs(const struct scree_gemm_layer *layer,
-                                                     const struct scree_gemm_neon_params *params,
-                                                     struct scree_gemm_neon_sums sums)
-{
-    int32x4_t zp = vdupq_n_s32(layer->output_zp), v[4];
-    int16x8_t low, high;
+/* What the rows of a block have in common. */
+struct scree_gemm_neon_range {
+    int16x8_t zp;
+    uint8x16_t min, max;
+};
 
-    for (int i = 0; i < 4; i++) {
-        v[i] = layer->by_factor ? scree_gemm_neon_multiply(sums.v[i], params, i)
-                                : scree_gemm_neon_scale(sums.v[i], params, i);
-        v[i] = vqaddq_s32(v[i], zp);
-    }
-    low = vqmovn_high_s32(vqmovn_s32(v[0]), v[1]);
-    high = vqmovn_high_s32(vqmovn_s32(v[2]), v[3]);
-    if (layer->is_u8) {
+SCREE_GEMM_INLINE struct scree_gemm_neon_range
+scree_gemm_neon_range(const struct scree_gemm_layer *layer)
+{
+    return (struct scree_gemm_neon_range){vdupq_n_s16((int16_t)layer->output_zp),
+                                          vdupq_n_u8((uint8_t)layer->min),
+                                          vdupq_n_u8((uint8_t)layer->max)};
+}
+
+/* The 16 outputs of a row from the four vectors at v, which are less the zero point. It is added
+ * to what 16 bits hold: where they saturate, the output is clamped all the same. */
+SCREE_GEMM_INLINE uint8x16_t scree_gemm_neon_narrow(const int32x4_t *v, const bool is_u8,
+                                                    struct scree_gemm_neon_range range)
+{
+    int16x8_t low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(v[0]), v[1]), range.zp);
+    int16x8_t high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(v[2]), v[3]), range.zp);
+
+    if (is_u8) {
         uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
 
-        bytes = vmaxq_u8(bytes, vdupq_n_u8((uint8_t)layer->min));
-        return vminq_u8(bytes, vdupq_n_u8((uint8_t)layer->max));
+        return vminq_u8(vmaxq_u8(bytes, range.min), range.max);
     } else {
         int8x16_t bytes = vqmovn_high_s16(vqmovn_s16(low), high);
 
-        bytes = vmaxq_s8(bytes, vdupq_n_s8((int8_t)layer->min));
-        return vreinterpretq_u8_s8(vminq_s8(bytes, vdupq_n_s8((int8_t)layer->max)));
+        bytes = vmaxq_s8(bytes, vreinterpretq_s8_u8(range.min));
+        return vreinterpretq_u8_s8(vminq_s8(bytes, vreinterpretq_s8_u8(range.max)));
     }
+}
+
+SCREE_GEMM_INLINE uint8x16_t scree_gemm_neon_outputs(const struct scree_gemm_layer *layer,
+                                                     const struct scree_gemm_neon_params *params,
+                                                     const bool is_u8,
+                                                     struct scree_gemm_neon_range range,
+                                                     struct scree_gemm_neon_sums sums)
+{
+    int32x4_t v[4];
+
+    for (int i = 0; i < 4; i++)
+        v[i] = layer->by_factor ? scree_gemm_neon_multiply(sums.v[i], params, i)
+                                : scree_gemm_neon_scale(sums.v[i], params, i);
+    return scree_gemm_neon_narrow(v, is_u8, range);
 }
 
 /* Stores channels [c, c + n) of row r; n is 16, or fewer in the last panel. */
@@ -136,51 +163,102 @@ SCREE_GEMM_INLINE void scree_gemm_neon_store_sums(const struct scree_gemm_block 
     memcpy(block->out[r] + (size_t)c * sizeof(int32_t), &sums, (size_t)n * sizeof(int32_t));
 }
 
+/* Whether all rows of a panel of 16 channels end in scree_gemm_neon_finish_short(). */
+SCREE_GEMM_INLINE bool scree_gemm_neon_is_short(const struct scree_gemm_block *block,
+                                                const struct scree_gemm_neon_params *params,
+                                                int32_t c)
+{
+    const struct scree_gemm_layer *layer = block->layer;
+
+    return layer->relu && !layer->by_factor && !params->any_left &&
+           block->n_channels - c >= SCREE_GEMM_NEON_CHANNELS;
+}
+
 /* Stores what becomes of the sums of row r. */
 SCREE_GEMM_INLINE void scree_gemm_neon_finish(const struct scree_gemm_block *block,
                                               const struct scree_gemm_neon_params *params,
+                                              const bool is_u8, struct scree_gemm_neon_range range,
                                               int32_t r, int32_t c,
                                               struct scree_gemm_neon_sums sums)
 {
     if (block->layer->sums)
         scree_gemm_neon_store_sums(block, r, c, sums);
     else
-        scree_gemm_neon_store(block, r, c, scree_gemm_neon_outputs(block->layer, params, sums));
+        scree_gemm_neon_store(block, r, c,
+                              scree_gemm_neon_outputs(block->layer, params, is_u8, range, sums));
+}
+
+SCREE_GEMM_INLINE void scree_gemm_neon_finish_short(const struct scree_gemm_block *block,
+                                                    const struct scree_gemm_neon_params *params,
+                                                    const bool is_u8,
+                                                    struct scree_gemm_neon_range range, int32_t r,
+                                                    int32_t c, struct scree_gemm_neon_sums sums)
+{
+    int32x4_t v[4];
+
+    for (int i = 0; i < 4; i++)
+        v[i] = scree_gemm_neon_rise(sums.v[i], params, i);
+    vst1q_u8(block->out[r] + c, scree_gemm_neon_narrow(v, is_u8, range));
+}
+
+/* Adds 16 bytes, signed unless is_u8, to four sums. */
+SCREE_GEMM_INLINE uint32x4_t scree_gemm_neon_add_bytes(uint32x4_t sums, const uint8_t *bytes,
+                                                       const bool is_u8)
+{
+    uint8x16_t x = vld1q_u8(bytes);
+
+#ifdef __ARM_FEATURE_DOTPROD
+    if (is_u8)
+        return vdotq_u32(sums, x, vdupq_n_u8(1));
+    return vreinterpretq_u32_s32(
+        vdotq_s32(vreinterpretq_s32_u32(sums), vreinterpretq_s8_u8(x), vdupq_n_s8(1)));
+#else
+    if (is_u8)
+        return vpadalq_u16(sums, vpaddlq_u8(x));
+    return vreinterpretq_u32_s32(
+        vpadalq_s16(vreinterpretq_s32_u32(sums), vpaddlq_s8(vreinterpretq_s8_u8(x))));
+#endif
 }
 
 /* weights_zp * sum of the bytes of row r: what comes off its sums. */
 SCREE_GEMM_INLINE int32_t scree_gemm_neon_excess(const struct scree_gemm_block *block, int32_t mr,
-                                                 int32_t r)
+                                                 const bool is_u8, int32_t r)
 {
-    uint32_t sum = 0;
+    uint32x4_t sums = vdupq_n_u32(0), more = vdupq_n_u32(0);
+    int32_t n = block->segment_bytes;
+    uint32_t sum;
 
     for (int32_t s = 0; s < block->n_segments; s++) {
         const uint8_t *a = block->a[s * mr + r];
         int32_t i = 0;
 
-        /* Signed bytes are 128 less than the unsigned ones they become by a flip of the sign. */
-        uint8x16_t flip = vdupq_n_u8(block->layer->is_u8 ? 0 : 0x80);
-        uint32x4_t sums = vdupq_n_u32(0);
+        for (; i + 32 <= n; i += 32) {
+            sums = scree_gemm_neon_add_bytes(sums, a + i, is_u8);
+            more = scree_gemm_neon_add_bytes(more, a + i + 16, is_u8);
+        }
+        if (i + 16 <= n) {
+            sums = scree_gemm_neon_add_bytes(sums, a + i, is_u8);
+            i += 16;
+        }
+        if (i < n) {
+            uint8_t tail[16] = {0};
 
-        for (; i + 16 <= block->segment_bytes; i += 16)
-            sums = vpadalq_u16(sums, vpaddlq_u8(veorq_u8(vld1q_u8(a + i), flip)));
-        sum += vaddvq_u32(sums);
-        if (!block->layer->is_u8)
-            sum -= 128u * (uint32_t)i;
-        for (; i < block->segment_bytes; i++)
-            sum += block->layer->is_u8 ? a[i] : (uint32_t)(int8_t)a[i];
+            memcpy(tail, a + i, (size_t)(n - i));
+            more = scree_gemm_neon_add_bytes(more, tail, is_u8);
+        }
     }
+    sum = vaddvq_u32(vaddq_u32(sums, more));
     return (int32_t)(sum * (uint32_t)block->layer->weights_zp);
 }
 
 /* That of each row of a block of at most mr, four times; 0 for rows that it does not have. */
 SCREE_GEMM_INLINE void scree_gemm_neon_excesses(const struct scree_gemm_block *block, int32_t mr,
-                                                int32x4_t *excess)
+                                                const bool is_u8, int32x4_t *excess)
 {
     for (int32_t r = 0; r < mr; r++) {
         bool counts = block->layer->weights_zp != 0 && r < block->n_rows;
 
-        excess[r] = vdupq_n_s32(counts ? scree_gemm_neon_excess(block, mr, r) : 0);
+        excess[r] = vdupq_n_s32(counts ? scree_gemm_neon_excess(block, mr, is_u8, r) : 0);
     }
 }
 
