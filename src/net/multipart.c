@@ -5,11 +5,6 @@
 
 #define MAX_BOUNDARY 70
 
-bool scree_span_is(struct scree_span span, const char *text)
-{
-    return span.n == strlen(text) && memcmp(span.bytes, text, span.n) == 0;
-}
-
 static struct scree_span skip(struct scree_span span, size_t n)
 {
     return (struct scree_span){span.bytes + n, span.n - n};

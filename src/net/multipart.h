@@ -14,15 +14,7 @@
 #define SCREE_NET_MULTIPART_H
 
 #include "base/error.h"
-
-/* Some bytes of somebody else. */
-struct scree_span {
-    const uint8_t *bytes;
-    size_t n;
-};
-
-/* True if the span is this text. */
-bool scree_span_is(struct scree_span span, const char *text);
+#include "net/span.h"
 
 struct scree_multipart {
     struct scree_span boundary;
