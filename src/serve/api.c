@@ -248,8 +248,8 @@ int scree_api_ask(const struct scree_server *server, const struct scree_request 
 
 /* ---- looking ---- */
 
-static void observe(struct scree_server *server, const struct scree_served *served,
-                    const struct scree_times *times)
+void scree_api_observe(struct scree_server *server, const struct scree_served *served,
+                       const struct scree_times *times)
 {
     const struct {
         enum scree_metric metric;
@@ -306,7 +306,7 @@ int scree_api_look(struct scree_server *server, struct scree_request *request, c
         scree_served_unref(served);
         return rc;
     }
-    observe(server, served, &ret_answer->times);
+    scree_api_observe(server, served, &ret_answer->times);
     add_headers(request, served, &ret_answer->times);
     *ret_served = served;
     return 0;

@@ -259,13 +259,26 @@ static int read_answer(struct look *look, const struct scree_instance *instance,
     }
 }
 
+/* The picture's pixels are there, or a file that has them. */
+static int open_picture(struct look *look, struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+
+    if (!ask->image)
+        return decode(look, err);
+    look->answer->w = ask->image->w;
+    look->answer->h = ask->image->h;
+    return 0;
+}
+
 /* With an instance at hand. */
 static int compute(struct look *look, const struct scree_instance *instance,
                    struct scree_error *err)
 {
     const struct scree_served *served = look->served;
     struct scree_answer *answer = look->answer;
-    int rc = scree_session_set_image(instance->session, served->picture_input, answer->image,
+    const struct scree_image *image = look->ask->image ? look->ask->image : answer->image;
+    int rc = scree_session_set_image(instance->session, served->picture_input, image,
                                      &served->picture, &look->fit, err);
 
     answer->times.preprocess_ns = lap(&look->clock);
@@ -305,7 +318,7 @@ static int look_at(struct look *look, struct scree_error *err)
 
     if (!served->takes_pictures)
         return scree_fail(err, ENOTSUP, "model %s is not for pictures", served->name);
-    rc = decode(look, err);
+    rc = open_picture(look, err);
     if (rc >= 0)
         rc = scree_turns_take(&served->turns, ask->priority, ask->deadline_ns, &answer->instance,
                               err);

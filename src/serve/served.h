@@ -75,8 +75,9 @@ void scree_served_unref(struct scree_served *served);
 struct scree_ask {
     const uint8_t *bytes; /* a picture file, u8[n] */
     size_t n;
-    bool upright;    /* turn as EXIF says */
-    bool keep_image; /* leave the decoded picture in the answer, to draw into */
+    const struct scree_image *image; /* or a picture without a file; NULL: bytes count */
+    bool upright;                    /* turn as EXIF says */
+    bool keep_image; /* leave the decoded picture in the answer, to draw into; bytes only */
     enum scree_priority priority;
     uint64_t deadline_ns; /* CLOCK_MONOTONIC */
     uint32_t max;         /* classes, boxes, poses: at most so many, 1 to 1000 */

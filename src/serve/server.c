@@ -90,9 +90,13 @@ static int open_models(struct scree_server *server, struct scree_error *err)
     struct scree_error why;
     int rc = scree_repository_new(&repository, &server->repository, err);
 
+    /* Frigate does not come again if nobody listens when it starts; loading may take a while. */
+    if (rc >= 0 && options->zmq)
+        rc = scree_zmq_new(options->zmq, scree_api_frigate, server, &server->zmq, err);
     if (rc < 0)
         return rc;
     rc = scree_repository_scan(server->repository, &why);
+    server->is_loaded = true;
     if (rc < 0)
         return scree_fail(err, -rc, "%s", why.text);
     if (rc > 0)
@@ -219,6 +223,7 @@ void scree_server_free(struct scree_server *server)
     if (!server)
         return;
     scree_turns_close(&server->decoders);
+    scree_zmq_free(server->zmq);
     scree_http_free(server->http);
     scree_repository_free(server->repository);
     scree_metrics_free(server->metrics);

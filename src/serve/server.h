@@ -18,6 +18,7 @@
 #include "serve/http.h"
 #include "serve/metrics.h"
 #include "serve/repository.h"
+#include "serve/zmq.h"
 
 struct scree_server {
     const struct scree_config *config;
@@ -27,7 +28,9 @@ struct scree_server {
     struct scree_metrics *metrics;
     struct scree_repository *repository;
     struct scree_turns decoders;
-    int signals, watch; /* descriptors: SIGTERM ...; changes in the folder */
+    struct scree_zmq *zmq; /* NULL: none */
+    atomic_bool is_loaded; /* models were looked for once */
+    int signals, watch;    /* descriptors: SIGTERM ...; changes in the folder */
     bool stopping;
     uint64_t start_s; /* since 1970 */
 };
@@ -94,6 +97,13 @@ bool scree_api_field(const struct scree_request *request, const char *name, char
  * out of range), with the parameter's name. */
 int scree_api_ask(const struct scree_server *server, const struct scree_request *request,
                   struct scree_ask *ret_ask, struct scree_error *err);
+
+/* Counts an answer and its times. */
+void scree_api_observe(struct scree_server *server, const struct scree_served *served,
+                       const struct scree_times *times);
+
+/* Answers a request of Frigate's. */
+scree_zmq_answer_fn scree_api_frigate;
 
 /* Looks at a picture with a model (NULL: the default), counts, and adds the headers that tell
  * device and times. ret_served is to be given back, on success only. Errors: those of
