@@ -10,57 +10,57 @@
 
 #include "base/text.h"
 
-static struct scree_delegate_instance *instance_of(const struct scree_tfl_context *context)
+static struct scree_guest *guest_of(const struct scree_tfl_context *context)
 {
-    return (struct scree_delegate_instance *)(uintptr_t)context;
+    return (struct scree_guest *)(uintptr_t)context;
 }
 
-int scree_host_fail(struct scree_delegate_instance *instance, int code, const char *format, ...)
+int scree_host_fail(struct scree_guest *guest, int code, const char *format, ...)
 {
-    char text[sizeof instance->failure.text];
+    char text[sizeof guest->failure.text];
     va_list arguments;
 
-    if (instance->failure_rc < 0)
+    if (guest->failure_rc < 0)
         return SCREE_TFL_ERROR;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    instance->failure_rc = scree_fail(&instance->failure, code, "%s", text);
+    guest->failure_rc = scree_fail(&guest->failure, code, "%s", text);
     return SCREE_TFL_ERROR;
 }
 
-void scree_host_hear(struct scree_delegate_instance *instance, const char *text)
+void scree_host_hear(struct scree_guest *guest, const char *text)
 {
     size_t n;
 
     if (!text)
         return;
     n = strcspn(text, "\r\n");
-    if (n >= sizeof instance->said)
-        n = sizeof instance->said - 1;
-    memcpy(instance->said, text, n);
-    instance->said[n] = '\0';
-    scree_text_make_safe(instance->said, n);
+    if (n >= sizeof guest->said)
+        n = sizeof guest->said - 1;
+    memcpy(guest->said, text, n);
+    guest->said[n] = '\0';
+    scree_text_make_safe(guest->said, n);
 }
 
 static int refuse(struct scree_tfl_context *context, const char *what)
 {
-    return scree_host_fail(instance_of(context), ENOTSUP, "the delegate asks for %s", what);
+    return scree_host_fail(guest_of(context), ENOTSUP, "the delegate asks for %s", what);
 }
 
 static int get_execution_plan(struct scree_tfl_context *context, struct scree_tfl_ints **plan)
 {
-    *plan = instance_of(context)->view.plan;
+    *plan = guest_of(context)->view.plan;
     return SCREE_TFL_OK;
 }
 
 static int get_node(struct scree_tfl_context *context, int index, struct scree_tfl_node **node,
                     struct scree_tfl_registration **registration)
 {
-    struct scree_view *view = &instance_of(context)->view;
+    struct scree_view *view = &guest_of(context)->view;
 
     if (index < 0 || (uint32_t)index >= view->n_nodes)
-        return scree_host_fail(instance_of(context), EBADMSG, "the delegate asks for node %d of %u",
+        return scree_host_fail(guest_of(context), EBADMSG, "the delegate asks for node %d of %u",
                                index, view->n_nodes);
     *node = &view->nodes[index];
     *registration = &view->registrations[index].head;
@@ -69,7 +69,7 @@ static int get_node(struct scree_tfl_context *context, int index, struct scree_t
 
 static struct scree_tfl_tensor *get_tensor(const struct scree_tfl_context *context, int index)
 {
-    struct scree_view *view = &instance_of(context)->view;
+    struct scree_view *view = &guest_of(context)->view;
 
     return index < 0 || (uint32_t)index >= view->n_tensors ? NULL : &view->tensors[index];
 }
@@ -77,7 +77,7 @@ static struct scree_tfl_tensor *get_tensor(const struct scree_tfl_context *conte
 SCREE_PRINTF(2, 3)
 static void report_error(struct scree_tfl_context *context, const char *format, ...)
 {
-    char text[sizeof instance_of(context)->said];
+    char text[sizeof guest_of(context)->said];
     va_list arguments;
 
     if (!format)
@@ -85,7 +85,7 @@ static void report_error(struct scree_tfl_context *context, const char *format, 
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    scree_host_hear(instance_of(context), text);
+    scree_host_hear(guest_of(context), text);
 }
 
 static int resize_tensor(struct scree_tfl_context *context, struct scree_tfl_tensor *tensor,
@@ -128,10 +128,10 @@ static void set_external_context(struct scree_tfl_context *context, int type, vo
 
 static void *allocate_persistent_buffer(struct scree_tfl_context *context, size_t bytes)
 {
-    void *buffer = scree_arena_calloc(&instance_of(context)->arena, 1, bytes);
+    void *buffer = scree_arena_calloc(&guest_of(context)->arena, 1, bytes);
 
     if (!buffer)
-        scree_host_fail(instance_of(context), ENOMEM, "no memory for the delegate");
+        scree_host_fail(guest_of(context), ENOMEM, "no memory for the delegate");
     return buffer;
 }
 
@@ -191,24 +191,23 @@ static int release_subgraph_context(struct scree_tfl_context *context, int index
  */
 
 /* Marks the named nodes in the graph's numbers: chosen bool[subgraph->n_nodes]. */
-static int choose(struct scree_delegate_instance *instance, const struct scree_tfl_ints *nodes,
-                  bool *chosen)
+static int choose(struct scree_guest *guest, const struct scree_tfl_ints *nodes, bool *chosen)
 {
-    const struct scree_view *view = &instance->view;
+    const struct scree_view *view = &guest->view;
 
     if (!nodes || nodes->size < 0)
-        return scree_host_fail(instance, EBADMSG, "the delegate takes no list of nodes");
+        return scree_host_fail(guest, EBADMSG, "the delegate takes no list of nodes");
     if ((uint32_t)nodes->size > view->n_nodes)
-        return scree_host_fail(instance, EBADMSG, "the delegate takes %d nodes of %u", nodes->size,
+        return scree_host_fail(guest, EBADMSG, "the delegate takes %d nodes of %u", nodes->size,
                                view->n_nodes);
     for (int i = 0; i < nodes->size; i++) {
         int node = nodes->data[i];
 
         if (node < 0 || (uint32_t)node >= view->n_nodes)
-            return scree_host_fail(instance, EBADMSG, "the delegate takes node %d of %u", node,
+            return scree_host_fail(guest, EBADMSG, "the delegate takes node %d of %u", node,
                                    view->n_nodes);
         if (chosen[view->node_of[node]])
-            return scree_host_fail(instance, EBADMSG, "the delegate takes node %d twice", node);
+            return scree_host_fail(guest, EBADMSG, "the delegate takes node %d twice", node);
         chosen[view->node_of[node]] = true;
     }
     return SCREE_TFL_OK;
@@ -230,9 +229,9 @@ static int32_t shown_node(const struct scree_view *view, uint32_t node)
     return (int32_t)low;
 }
 
-static int describe(struct scree_delegate_instance *instance, struct scree_delegate_kernel *kernel)
+static int describe(struct scree_guest *guest, struct scree_guest_kernel *kernel)
 {
-    struct scree_arena *arena = &instance->arena;
+    struct scree_arena *arena = &guest->arena;
     const struct scree_part *part = &kernel->part;
     struct scree_tfl_ints *nodes = scree_tfl_ints_new(arena, part->n_nodes, NULL);
     struct scree_tfl_ints *inputs = scree_tfl_ints_new(arena, part->n_inputs, NULL);
@@ -240,47 +239,47 @@ static int describe(struct scree_delegate_instance *instance, struct scree_deleg
     struct scree_tfl_ints *none = scree_tfl_ints_new(arena, 0, NULL);
 
     if (!nodes || !inputs || !outputs || !none)
-        return scree_host_fail(instance, ENOMEM, "no memory for the delegate's parts");
+        return scree_host_fail(guest, ENOMEM, "no memory for the delegate's parts");
     for (uint32_t i = 0; i < part->n_nodes; i++)
-        nodes->data[i] = shown_node(&instance->view, part->nodes[i]);
+        nodes->data[i] = shown_node(&guest->view, part->nodes[i]);
     for (uint32_t i = 0; i < part->n_inputs; i++)
-        inputs->data[i] = instance->view.index_of[part->inputs[i]];
+        inputs->data[i] = guest->view.index_of[part->inputs[i]];
     for (uint32_t i = 0; i < part->n_outputs; i++)
-        outputs->data[i] = instance->view.index_of[part->outputs[i]];
-    kernel->params = (struct scree_tfl_delegate_params){instance->handle, nodes, inputs, outputs};
+        outputs->data[i] = guest->view.index_of[part->outputs[i]];
+    kernel->params = (struct scree_tfl_delegate_params){guest->handle, nodes, inputs, outputs};
     kernel->node = (struct scree_tfl_node){
         .inputs = inputs,
         .outputs = outputs,
         .intermediates = none,
         .temporaries = none,
         .builtin_data = &kernel->params,
-        .delegate = instance->handle,
+        .delegate = guest->handle,
     };
     return SCREE_TFL_OK;
 }
 
-int scree_host_divide(struct scree_delegate_instance *instance, const struct scree_tfl_ints *nodes,
-                      struct scree_parts *ret_parts, struct scree_delegate_kernel **ret_kernels)
+int scree_host_divide(struct scree_guest *guest, const struct scree_tfl_ints *nodes,
+                      struct scree_parts *ret_parts, struct scree_guest_kernel **ret_kernels)
 {
-    const struct scree_subgraph *subgraph = instance->subgraph;
-    bool *chosen = scree_arena_new(&instance->arena, bool, subgraph->n_nodes);
-    struct scree_delegate_kernel *kernels;
+    const struct scree_subgraph *subgraph = guest->subgraph;
+    bool *chosen = scree_arena_new(&guest->arena, bool, subgraph->n_nodes);
+    struct scree_guest_kernel *kernels;
     struct scree_parts parts;
     int status;
 
     if (!chosen)
-        return scree_host_fail(instance, ENOMEM, "no memory for the delegate's parts");
-    status = choose(instance, nodes, chosen);
+        return scree_host_fail(guest, ENOMEM, "no memory for the delegate's parts");
+    status = choose(guest, nodes, chosen);
     if (status != SCREE_TFL_OK)
         return status;
-    if (scree_partition(subgraph, chosen, &instance->arena, &parts, NULL) < 0)
-        return scree_host_fail(instance, ENOMEM, "no memory for the delegate's parts");
-    kernels = scree_arena_new(&instance->arena, struct scree_delegate_kernel, parts.n_parts);
+    if (scree_partition(subgraph, chosen, &guest->arena, &parts, NULL) < 0)
+        return scree_host_fail(guest, ENOMEM, "no memory for the delegate's parts");
+    kernels = scree_arena_new(&guest->arena, struct scree_guest_kernel, parts.n_parts);
     for (uint32_t i = 0; i < parts.n_parts; i++) {
         if (!kernels ||
-            scree_part_describe(subgraph, &parts, i, &instance->arena, &kernels[i].part, NULL) < 0)
-            return scree_host_fail(instance, ENOMEM, "no memory for the delegate's parts");
-        status = describe(instance, &kernels[i]);
+            scree_part_describe(subgraph, &parts, i, &guest->arena, &kernels[i].part, NULL) < 0)
+            return scree_host_fail(guest, ENOMEM, "no memory for the delegate's parts");
+        status = describe(guest, &kernels[i]);
         if (status != SCREE_TFL_OK)
             return status;
     }
@@ -292,18 +291,18 @@ int scree_host_divide(struct scree_delegate_instance *instance, const struct scr
 static int preview(struct scree_tfl_context *context, const struct scree_tfl_ints *nodes,
                    struct scree_tfl_delegate_params **params, int *n)
 {
-    struct scree_delegate_instance *instance = instance_of(context);
-    struct scree_delegate_kernel *kernels;
+    struct scree_guest *guest = guest_of(context);
+    struct scree_guest_kernel *kernels;
     struct scree_tfl_delegate_params *list;
     struct scree_parts parts;
-    int status = instance->subgraph ? scree_host_divide(instance, nodes, &parts, &kernels)
-                                    : refuse(context, "parts of a graph that is done");
+    int status = guest->subgraph ? scree_host_divide(guest, nodes, &parts, &kernels)
+                                 : refuse(context, "parts of a graph that is done");
 
     if (status != SCREE_TFL_OK)
         return status;
-    list = scree_arena_new(&instance->arena, struct scree_tfl_delegate_params, parts.n_parts);
+    list = scree_arena_new(&guest->arena, struct scree_tfl_delegate_params, parts.n_parts);
     if (!list)
-        return scree_host_fail(instance, ENOMEM, "no memory for the delegate's parts");
+        return scree_host_fail(guest, ENOMEM, "no memory for the delegate's parts");
     for (uint32_t i = 0; i < parts.n_parts; i++)
         list[i] = kernels[i].params;
     *params = list;
@@ -312,19 +311,19 @@ static int preview(struct scree_tfl_context *context, const struct scree_tfl_int
 }
 
 /* As TensorFlow Lite does, the kernels are made inside of this call. */
-static int make_kernels(struct scree_delegate_instance *instance)
+static int make_kernels(struct scree_guest *guest)
 {
-    struct scree_tfl_registration *registration = &instance->registration;
+    struct scree_tfl_registration *registration = &guest->registration;
 
-    for (uint32_t i = 0; i < instance->parts.n_parts; i++) {
-        struct scree_delegate_kernel *kernel = &instance->kernels[i];
+    for (uint32_t i = 0; i < guest->parts.n_parts; i++) {
+        struct scree_guest_kernel *kernel = &guest->kernels[i];
         const char *buffer = (const char *)&kernel->params;
 
-        kernel->node.user_data =
-            registration->init ? registration->init(&instance->context, buffer, 0) : NULL;
+        kernel->node.user_data = registration->init ? registration->init(&guest->context, buffer, 0)
+                                                    : NULL;
         if (kernel->node.user_data == SCREE_TFL_INIT_FAILED)
-            return scree_host_fail(instance, EIO, "the delegate cannot compile part %u of %u",
-                                   i + 1, instance->parts.n_parts);
+            return scree_host_fail(guest, EIO, "the delegate cannot compile part %u of %u", i + 1,
+                                   guest->parts.n_parts);
         kernel->is_made = true;
     }
     return SCREE_TFL_OK;
@@ -333,27 +332,27 @@ static int make_kernels(struct scree_delegate_instance *instance)
 static int replace(struct scree_tfl_context *context, struct scree_tfl_registration registration,
                    const struct scree_tfl_ints *nodes, struct scree_tfl_delegate *delegate)
 {
-    struct scree_delegate_instance *instance = instance_of(context);
+    struct scree_guest *guest = guest_of(context);
     int status;
 
     (void)delegate;
-    if (instance->is_taken || !instance->subgraph)
-        return scree_host_fail(instance, EBADMSG, "the delegate takes nodes twice");
+    if (guest->is_taken || !guest->subgraph)
+        return scree_host_fail(guest, EBADMSG, "the delegate takes nodes twice");
     if (!registration.invoke)
-        return scree_host_fail(instance, EBADMSG, "the delegate has no function to run with");
-    instance->is_taken = true;
-    instance->registration = registration;
-    status = scree_host_divide(instance, nodes, &instance->parts, &instance->kernels);
-    return status == SCREE_TFL_OK ? make_kernels(instance) : status;
+        return scree_host_fail(guest, EBADMSG, "the delegate has no function to run with");
+    guest->is_taken = true;
+    guest->registration = registration;
+    status = scree_host_divide(guest, nodes, &guest->parts, &guest->kernels);
+    return status == SCREE_TFL_OK ? make_kernels(guest) : status;
 }
 
-void scree_host_init(struct scree_delegate_instance *instance)
+void scree_host_init(struct scree_guest *guest)
 {
-    instance->context = (struct scree_tfl_context){
-        .tensors_size = instance->view.n_tensors,
+    guest->context = (struct scree_tfl_context){
+        .tensors_size = guest->view.n_tensors,
         .get_execution_plan = get_execution_plan,
-        .tensors = instance->view.tensors,
-        .impl = instance,
+        .tensors = guest->view.tensors,
+        .impl = guest,
         .resize_tensor = resize_tensor,
         .report_error = report_error,
         .add_tensors = add_tensors,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "device/teflon.h"
@@ -72,39 +73,13 @@ static int settle_path(struct scree_delegate *delegate, const char *path, struct
     return delegate->path ? 0 : scree_fail_memory(err, strlen(path));
 }
 
-/* The loader's text names the file itself. */
-static int fail_load(struct scree_error *err)
+/* Whether the file can be read: that it is a delegate is for scree_delegate_load() to find out. */
+static int check_file(const struct scree_delegate *delegate, struct scree_error *err)
 {
-    const char *why = dlerror();
-    int rc = scree_fail(err, EBADMSG, "%s", why ? why : "cannot load the delegate");
-
-    if (err)
-        scree_text_make_safe(err->text, strlen(err->text));
-    return rc;
-}
-
-static int load(struct scree_delegate *delegate, struct scree_error *err)
-{
-    /* The path is never looked up in the loader's own folders. */
-    const char *prefix = strchr(delegate->path, '/') ? "" : "./";
-    char path[4096];
-    void *create, *destroy;
-
-    if ((size_t)snprintf(path, sizeof path, "%s%s", prefix, delegate->path) >= sizeof path)
-        return scree_fail(err, EINVAL, "the delegate's path is too long");
-    delegate->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!delegate->library)
-        return fail_load(err);
-    create = dlsym(delegate->library, "tflite_plugin_create_delegate");
-    destroy = dlsym(delegate->library, "tflite_plugin_destroy_delegate");
-    if (!create || !destroy)
-        return scree_fail(
-            err, EBADMSG, "%s: not a TensorFlow Lite delegate: it lacks %s", delegate->path,
-            create ? "tflite_plugin_destroy_delegate" : "tflite_plugin_create_delegate");
-    /* POSIX guarantees that a function's address survives in an object pointer. */
-    memcpy(&delegate->create, &create, sizeof create);
-    memcpy(&delegate->destroy, &destroy, sizeof destroy);
-    return 0;
+    if (access(delegate->path, R_OK) == 0)
+        return 0;
+    return scree_fail(err, EBADMSG, "%s: cannot open shared object file: %s", delegate->path,
+                      strerror(errno));
 }
 
 int scree_delegate_open(const char *path, const char *const *options, uint32_t n_options,
@@ -119,7 +94,7 @@ int scree_delegate_open(const char *path, const char *const *options, uint32_t n
     if (rc >= 0)
         rc = settle_path(delegate, path, err);
     if (rc >= 0)
-        rc = load(delegate, err);
+        rc = check_file(delegate, err);
     if (rc < 0) {
         scree_delegate_close(delegate);
         return rc;
@@ -142,4 +117,39 @@ void scree_delegate_close(struct scree_delegate *delegate)
     free(delegate->values);
     free(delegate->path);
     free(delegate);
+}
+
+/* The loader's text names the file itself. */
+static int fail_load(struct scree_error *err)
+{
+    const char *why = dlerror();
+    int rc = scree_fail(err, EBADMSG, "%s", why ? why : "cannot load the delegate");
+
+    if (err)
+        scree_text_make_safe(err->text, strlen(err->text));
+    return rc;
+}
+
+int scree_delegate_load(struct scree_delegate *delegate, struct scree_error *err)
+{
+    /* The path is never looked up in the loader's own folders. */
+    const char *prefix = strchr(delegate->path, '/') ? "" : "./";
+    char path[4096];
+    void *create, *destroy;
+
+    if ((size_t)snprintf(path, sizeof path, "%s%s", prefix, delegate->path) >= sizeof path)
+        return scree_fail(err, EINVAL, "the delegate's path is too long");
+    delegate->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!delegate->library)
+        return fail_load(err);
+    create = dlsym(delegate->library, "tflite_plugin_create_delegate");
+    destroy = dlsym(delegate->library, "tflite_plugin_destroy_delegate");
+    if (!create || !destroy)
+        return scree_fail(
+            err, EBADMSG, "%s: not a TensorFlow Lite delegate: it lacks %s", delegate->path,
+            create ? "tflite_plugin_destroy_delegate" : "tflite_plugin_create_delegate");
+    /* POSIX guarantees that a function's address survives in an object pointer. */
+    memcpy(&delegate->create, &create, sizeof create);
+    memcpy(&delegate->destroy, &destroy, sizeof destroy);
+    return 0;
 }

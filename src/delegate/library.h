@@ -1,4 +1,4 @@
-/* delegate/library.h - a delegate's shared library, found and loaded.
+/* delegate/library.h - a delegate's shared library: found here, loaded where it may do harm.
  *
  * Memory: a struct scree_delegate owns the library's handle and copies of its options.
  * Threads: immutable once open; any number of instances (delegate/instance.h) may share it. */
@@ -20,22 +20,25 @@ struct scree_delegate {
     uint32_t mesa;      /* SCREE_MESA() of Teflon's version */
     uint32_t n_options;
     char **keys, **values;
-    void *library;
+    void *library; /* NULL until it is loaded, and the two below */
     scree_tfl_create_fn *create;
     scree_tfl_destroy_fn *destroy;
 };
 
-/* Loads the delegate at `path`; NULL: Teflon, from where the environment variable says, else from
- * where distributions put it (device/teflon.h).
+/* Finds the delegate at `path`; NULL: Teflon, from where the environment variable says, else from
+ * where distributions put it (device/teflon.h). Nothing of it is run.
  *
  * options  n_options texts "key=value" for the delegate; copied
  * ret_delegate  closed with scree_delegate_close()
- * Errors: ENODEV (there is none), EINVAL (options), EBADMSG (the file is no delegate; the text says
- * what the loader says), ENOMEM. */
+ * Errors: ENODEV (there is none), EINVAL (options), EBADMSG (the file cannot be read), ENOMEM. */
 int scree_delegate_open(const char *path, const char *const *options, uint32_t n_options,
                         struct scree_delegate **ret_delegate, struct scree_error *err);
 
-/* Unloads it. Every instance must be gone. Accepts NULL. */
+/* Loads it, which runs code of it. Errors: EBADMSG (the file is no delegate; the text says what the
+ * loader says), EINVAL (a path of more than 4095 bytes). */
+int scree_delegate_load(struct scree_delegate *delegate, struct scree_error *err);
+
+/* Unloads it, if it is loaded. Every instance must be gone. Accepts NULL. */
 void scree_delegate_close(struct scree_delegate *delegate);
 
 #endif

@@ -35,7 +35,6 @@ struct scree_model {
     struct scree_shared_plan *plan; /* for the file's shapes, NULL until asked for; under lock */
     struct scree_arena files;       /* unpacked files of the metadata; under lock */
     struct scree_model_file *found; /* what scree_model_file() has found, in that arena */
-    struct scree_proof *proof;      /* the last trial of a delegate, NULL before; under lock */
 };
 
 /* A tensor whose shape is known at run time lives here; grows, never shrinks. */

@@ -83,7 +83,6 @@ void scree_model_unref(struct scree_model *model)
     pthread_mutex_destroy(&model->lock);
     scree_graph_done(&model->graph);
     scree_mapped_done(&model->mapped);
-    free(model->proof);
     free(model->name);
     free(model);
 }

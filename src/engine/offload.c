@@ -7,7 +7,6 @@
 #include "delegate/guard.h"
 #include "delegate/instance.h"
 #include "delegate/split.h"
-#include "delegate/trial.h"
 
 #define DEFAULT_TIMEOUT_MS 30000
 #define MAX_TIMEOUT_MS     600000
@@ -19,19 +18,15 @@
 #define BAD_RUNS  3
 #define REST_RUNS 100
 
-/* A delegate that has passed its trial on a model's own shapes: the next session of the same need
- * not try it again. */
-struct scree_proof {
-    uint64_t key; /* of delegate and options */
-    struct scree_trial trial;
-};
-
 #define MAX_GRAPH_BYTES ((size_t)1 << 30)
 
 struct scree_offload {
+    const char *model; /* its name */
     struct scree_delegate *delegate;
     struct scree_delegate_instance *instance; /* NULL: everything is on the CPU */
-    const char **reasons;                     /* of each node: why it is not offloaded, or NULL */
+    struct scree_subgraph subgraph; /* the plan as a graph of final shapes and constants */
+    bool *offered;                  /* of each node: the delegate is shown it */
+    const char **reasons;           /* of each node: why it is not offloaded, or NULL */
     uint32_t n_nodes;
     bool is_required;
     uint32_t n_bad, n_resting;
@@ -45,11 +40,8 @@ struct making {
     struct scree_model *model;
     const struct scree_session_options *options;
     const struct scree_plan *plan;
-    struct scree_subgraph subgraph; /* the plan as a graph of final shapes and constants */
-    bool is_optional;               /* a machine without a usable delegate is as good as any */
-    bool *offered;
+    bool is_optional; /* a machine without a usable delegate is as good as any */
     uint32_t n_offered;
-    struct scree_arena arena;
 };
 
 static int fail_memory(struct scree_error *err)
@@ -75,7 +67,7 @@ static void copy_tensor(const struct scree_plan *plan, uint32_t index, struct sc
 /* The operands by number; -1 for those left out. */
 static int32_t *list(struct making *making, struct scree_operand **operands, uint32_t n)
 {
-    int32_t *tensors = scree_arena_new(&making->arena, int32_t, n);
+    int32_t *tensors = scree_arena_new(&making->offload->arena, int32_t, n);
 
     for (uint32_t i = 0; tensors && i < n; i++)
         tensors[i] = operands[i] ? (int32_t)(operands[i] - making->plan->operands) : -1;
@@ -99,21 +91,22 @@ static int copy_node(struct making *making, const struct scree_step *step, struc
 static int copy_graph(struct making *making)
 {
     const struct scree_plan *plan = making->plan;
+    struct scree_offload *offload = making->offload;
     struct scree_tensor_def *tensors =
-        scree_arena_new(&making->arena, struct scree_tensor_def, plan->subgraph->n_tensors);
-    struct scree_node *nodes = scree_arena_new(&making->arena, struct scree_node, plan->n_steps);
+        scree_arena_new(&offload->arena, struct scree_tensor_def, plan->subgraph->n_tensors);
+    struct scree_node *nodes = scree_arena_new(&offload->arena, struct scree_node, plan->n_steps);
 
-    making->offered = scree_arena_new(&making->arena, bool, plan->n_steps);
-    if (!tensors || !nodes || !making->offered)
+    offload->offered = scree_arena_new(&offload->arena, bool, plan->n_steps);
+    if (!tensors || !nodes || !offload->offered)
         return -ENOMEM;
     for (uint32_t i = 0; i < plan->subgraph->n_tensors; i++)
         copy_tensor(plan, i, &tensors[i]);
     for (uint32_t i = 0; i < plan->n_steps; i++)
         if (copy_node(making, &plan->steps[i], &nodes[i]) < 0)
             return -ENOMEM;
-    making->subgraph = *plan->subgraph;
-    making->subgraph.tensors = tensors;
-    making->subgraph.nodes = nodes;
+    offload->subgraph = *plan->subgraph;
+    offload->subgraph.tensors = tensors;
+    offload->subgraph.nodes = nodes;
     return 0;
 }
 
@@ -133,28 +126,27 @@ static void offer(struct making *making)
         else if (making->plan->steps[i].call.margin)
             *reason = "the PAD before it is part of it";
         else
-            *reason = scree_guard_check(&making->subgraph, i, offload->delegate->mesa);
-        making->offered[i] = *reason == NULL;
-        making->n_offered += making->offered[i];
+            *reason = scree_guard_check(&offload->subgraph, i, offload->delegate->mesa);
+        offload->offered[i] = *reason == NULL;
+        making->n_offered += offload->offered[i];
     }
 }
 
-/* ---- trial and instance ------------------------------------------------------------------------
+/* ---- the instance ------------------------------------------------------------------------------
  */
 
 /* All offered operators stay on the CPU. */
 static void keep(struct making *making, const char *reason)
 {
     for (uint32_t i = 0; i < making->plan->n_steps; i++)
-        if (making->offered[i])
+        if (making->offload->offered[i])
             making->offload->reasons[i] = reason;
 }
 
 /* What cannot be offloaded is an error, or a line of text. */
 static int give_up(struct making *making, int rc, const char *why, struct scree_error *err)
 {
-    bool expected = making->is_optional && (rc == -ENODEV || rc == -ENOTSUP);
-
+    bool expected = making->is_optional && (rc == -ENODEV || rc == -ENOTSUP || rc == -EBADMSG);
     struct scree_offload *offload = making->offload;
 
     keep(making, rc == -ENODEV ? "the delegate finds no device" : "the delegate failed");
@@ -169,28 +161,26 @@ static int give_up(struct making *making, int rc, const char *why, struct scree_
     return 0;
 }
 
-static uint32_t count_tasks(const struct making *making, const struct scree_part *part)
+static uint32_t count_tasks(const struct scree_subgraph *subgraph, const struct scree_part *part)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < part->n_nodes; i++)
-        n += scree_split_conv(&making->subgraph, &making->subgraph.nodes[part->nodes[i]]).n_tasks;
+        n += scree_split_conv(subgraph, &subgraph->nodes[part->nodes[i]]).n_tasks;
     return n;
 }
 
 /* Interrupts that are as many as there are tasks can be counted on. Otherwise - another driver, or
  * other processes at work - that there are any at all. */
-static void expect(struct making *making, const struct scree_trial *trial)
+static void expect(struct scree_offload *offload)
 {
-    struct scree_delegate_instance *instance = making->offload->instance;
+    struct scree_delegate_instance *instance = offload->instance;
 
     for (uint32_t i = 0; i < scree_delegate_instance_parts(instance)->n_parts; i++) {
-        struct scree_delegate_measure measure;
+        const struct scree_part *part = scree_delegate_instance_part(instance, i);
+        struct scree_delegate_measure measure = scree_delegate_measured(instance, i);
 
-        if (i == SCREE_TRIAL_MAX_PARTS)
-            return;
-        measure = trial->parts[i];
-        if (measure.interrupts != count_tasks(making, scree_delegate_instance_part(instance, i)))
+        if (measure.interrupts != count_tasks(&offload->subgraph, part))
             measure.interrupts = measure.interrupts > 0;
         scree_delegate_expect(instance, i, &measure);
     }
@@ -216,81 +206,24 @@ static int divide(struct making *making, struct scree_shared_plan **shared, stru
     offload->stats.n_parts = parts->n_parts;
     for (uint32_t i = 0; i < parts->n_nodes; i++) {
         offload->stats.n_nodes += parts->part[i] >= 0;
-        if (making->offered[i] && parts->part[i] < 0)
+        if (making->offload->offered[i] && parts->part[i] < 0)
             offload->reasons[i] = "the delegate did not take it";
     }
     return 0;
-}
-
-/* FNV-1a over what the trial depends on besides the model. */
-static uint64_t proof_key(const struct making *making)
-{
-    const struct scree_session_options *options = making->options;
-    uint64_t key = 0xcbf29ce484222325u;
-
-    for (uint32_t i = 0; i <= options->n_delegate_options; i++) {
-        const char *text = i == 0 ? making->offload->delegate->path
-                                  : options->delegate_options[i - 1];
-
-        for (size_t k = 0; k <= strlen(text); k++)
-            key = (key ^ (uint8_t)text[k]) * 0x100000001b3u;
-    }
-    return key;
-}
-
-/* The trial of a session before this one, if it still holds. */
-static bool recall(const struct making *making, struct scree_trial *trial)
-{
-    struct scree_model *model = making->model;
-    bool found;
-
-    pthread_mutex_lock(&model->lock);
-    found = model->proof && model->plan && making->plan == &model->plan->plan &&
-            model->proof->key == proof_key(making);
-    if (found)
-        *trial = model->proof->trial;
-    pthread_mutex_unlock(&model->lock);
-    return found;
-}
-
-/* Without memory it is simply not remembered. */
-static void remember(const struct making *making, const struct scree_trial *trial)
-{
-    struct scree_model *model = making->model;
-
-    pthread_mutex_lock(&model->lock);
-    if (!model->proof)
-        model->proof = malloc(sizeof *model->proof);
-    if (model->proof && model->plan && making->plan == &model->plan->plan)
-        *model->proof = (struct scree_proof){proof_key(making), *trial};
-    pthread_mutex_unlock(&model->lock);
-}
-
-static int try_delegate(struct making *making, struct scree_trial *trial, struct scree_error *err)
-{
-    int timeout_ms = making->options->delegate_timeout_ms;
-    int rc;
-
-    if (recall(making, trial))
-        return 0;
-    rc = scree_delegate_try(making->offload->delegate, &making->subgraph, making->offered,
-                            timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS, trial, err);
-    if (rc >= 0)
-        remember(making, trial);
-    return rc;
 }
 
 static int make_instance(struct making *making, struct scree_shared_plan **shared,
                          struct scree_error *err)
 {
     struct scree_offload *offload = making->offload;
+    int timeout_ms = making->options->delegate_timeout_ms;
     struct scree_error why;
-    struct scree_trial trial;
-    int rc = try_delegate(making, &trial, &why);
-
-    if (rc >= 0)
-        rc = scree_delegate_instance_new(offload->delegate, &making->subgraph, making->offered,
+    int rc = scree_delegate_instance_new(offload->delegate, &offload->subgraph, offload->offered,
+                                         timeout_ms ? timeout_ms : DEFAULT_TIMEOUT_MS,
                                          &offload->instance, &why);
+
+    if (rc == -EBADMSG && !making->is_optional)
+        return scree_fail(err, EBADMSG, "%s", why.text);
     if (rc < 0)
         return give_up(making, rc, why.text, err);
     if (scree_delegate_instance_parts(offload->instance)->n_parts == 0) {
@@ -298,7 +231,7 @@ static int make_instance(struct making *making, struct scree_shared_plan **share
         offload->instance = NULL;
         return give_up(making, -ENOTSUP, "it takes none of the operators", err);
     }
-    expect(making, &trial);
+    expect(offload);
     return divide(making, shared, err);
 }
 
@@ -365,17 +298,16 @@ int scree_offload_new(struct scree_model *model, const struct scree_session_opti
     if (!offload)
         return fail_memory(err);
     making.offload = offload;
+    offload->model = model->name;
     making.is_optional = is_optional(options, device);
     offload->is_required = options->require_npu;
     scree_arena_init(&offload->arena, MAX_GRAPH_BYTES);
-    scree_arena_init(&making.arena, MAX_GRAPH_BYTES);
     rc = scree_delegate_open(options->delegate, options->delegate_options,
                              options->n_delegate_options, &offload->delegate, err);
     if (rc >= 0)
         rc = make(&making, shared, err);
     else if (rc != -ENOMEM && making.is_optional)
         rc = 1;
-    scree_arena_done(&making.arena);
     if (rc != 0) {
         scree_offload_free(offload);
         return rc < 0 ? rc : 0;
@@ -412,14 +344,14 @@ void scree_offload_bind(struct scree_offload *offload, const struct scree_sessio
     }
 }
 
-static int note_bad_run(struct scree_offload *offload, enum scree_delegate_end end,
-                        struct scree_error *err)
+static int note_bad_run(struct scree_offload *offload, struct scree_error *err)
 {
-    const char *said = scree_delegate_said(offload->instance);
+    const char *why = scree_delegate_why(offload->instance);
+    bool is_gone = scree_delegate_is_gone(offload->instance);
 
     (void)snprintf(offload->stats.note, sizeof offload->stats.note,
-                   "%s: a run was no good: %s%s%s; the CPU did it again", offload->delegate->path,
-                   scree_delegate_end_text(end), said[0] ? ": " : "", said);
+                   "%s: %s: a run was no good: %s; the CPU did it again%s", offload->delegate->path,
+                   offload->model, why, is_gone ? ", and does it all from now on" : "");
     offload->stats.repeated++;
     if (++offload->n_bad >= BAD_RUNS) {
         offload->n_bad = 0;
@@ -427,8 +359,19 @@ static int note_bad_run(struct scree_offload *offload, enum scree_delegate_end e
     }
     if (!offload->is_required)
         return 0;
-    return scree_fail(err, ENODEV, "%s: a run was no good: %s%s%s", offload->delegate->path,
-                      scree_delegate_end_text(end), said[0] ? ": " : "", said);
+    return scree_fail(err, ENODEV, "%s: a run was no good: %s", offload->delegate->path, why);
+}
+
+/* There is no delegate to run on, for now or for good. */
+static int note_fallback(struct scree_offload *offload, struct scree_error *err)
+{
+    offload->stats.fallbacks++;
+    if (!offload->is_required)
+        return 0;
+    return scree_fail(err, ENODEV, "%s: the delegate crashed or hung before%s",
+                      offload->delegate->path,
+                      scree_delegate_is_gone(offload->instance) ? ", time and again"
+                                                                : ", and is being started again");
 }
 
 int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scree_error *err)
@@ -441,11 +384,15 @@ int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scre
         offload->stats.fallbacks++;
         return 0;
     }
-    end = scree_delegate_run(offload->instance, index, NULL);
-    if (end != SCREE_DELEGATE_OK && offload->is_required)
-        end = scree_delegate_run(offload->instance, index, NULL);
+    if (offload->is_required)
+        scree_delegate_await(offload->instance);
+    end = scree_delegate_run(offload->instance, index);
+    if (end != SCREE_DELEGATE_OK && end < SCREE_DELEGATE_DIED && offload->is_required)
+        end = scree_delegate_run(offload->instance, index);
+    if (end == SCREE_DELEGATE_AWAY)
+        return note_fallback(offload, err);
     if (end != SCREE_DELEGATE_OK)
-        return note_bad_run(offload, end, err);
+        return note_bad_run(offload, err);
     offload->n_bad = 0;
     offload->stats.verified++;
     return 1;

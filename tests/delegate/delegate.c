@@ -2,7 +2,8 @@
  * the option "fault" says so, does one thing wrong that delegates do.
  *
  *     fault=NAME    see the list of faults
- *     after=N       the faults of runs begin after N good ones (default 0)
+ *     after=N       the faults of runs begin after N good ones (default 0); a host tries each part
+ *                   once before it uses it
  *     claim=every   take every node (the default), `other` every other one, `none`
  *
  * It knows its host by the same header as the host itself: that this header is right is shown by
@@ -18,39 +19,44 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-#define FAULTS                                             \
-    FAULT(none)                                            \
-    FAULT(no_device) /* creation finds nothing */          \
-    FAULT(opaque)    /* built on the opaque interface */   \
-    FAULT(crash_create)                                    \
-    FAULT(crash_prepare)                                   \
-    FAULT(abort_prepare)                                   \
-    FAULT(exit_prepare)                                    \
-    FAULT(hang_prepare)                                    \
-    FAULT(chatter) /* prints a lot */                      \
-    FAULT(fail_prepare)                                    \
-    FAULT(crash_init)                                      \
-    FAULT(fail_init)                                       \
-    FAULT(fail_kernel) /* the kernel's own prepare */      \
-    FAULT(crash_free)                                      \
-    FAULT(nodes_null)                                      \
-    FAULT(nodes_negative)                                  \
-    FAULT(nodes_many)                                      \
-    FAULT(nodes_outside)                                   \
-    FAULT(nodes_double)                                    \
-    FAULT(nodes_twice) /* names them in two calls */       \
-    FAULT(no_invoke)                                       \
-    FAULT(ask_node) /* one that is not there */            \
-    FAULT(ask_all)  /* every call of the context */        \
-    FAULT(crash_invoke)                                    \
-    FAULT(hang_invoke)                                     \
-    FAULT(fail_invoke)                                     \
-    FAULT(write_nothing)                                   \
-    FAULT(write_half)                                      \
-    FAULT(repeat)      /* the outputs of the run before */ \
-    FAULT(slow)        /* as a job that is reset */        \
-    FAULT(move_output) /* into a buffer of its own */      \
-    FAULT(random)      /* in one run of four, one of those that return */
+#define FAULTS                                                            \
+    FAULT(none)                                                           \
+    FAULT(no_device) /* creation finds nothing */                         \
+    FAULT(opaque)    /* built on the opaque interface */                  \
+    FAULT(crash_create)                                                   \
+    FAULT(crash_prepare)                                                  \
+    FAULT(abort_prepare)                                                  \
+    FAULT(exit_prepare)                                                   \
+    FAULT(hang_prepare)                                                   \
+    FAULT(chatter) /* prints a lot */                                     \
+    FAULT(fail_prepare)                                                   \
+    FAULT(crash_init)                                                     \
+    FAULT(fail_init)                                                      \
+    FAULT(fail_kernel) /* the kernel's own prepare */                     \
+    FAULT(crash_free)                                                     \
+    FAULT(nodes_null)                                                     \
+    FAULT(nodes_negative)                                                 \
+    FAULT(nodes_many)                                                     \
+    FAULT(nodes_outside)                                                  \
+    FAULT(nodes_double)                                                   \
+    FAULT(nodes_twice) /* names them in two calls */                      \
+    FAULT(no_invoke)                                                      \
+    FAULT(ask_node) /* one that is not there */                           \
+    FAULT(ask_all)  /* every call of the context */                       \
+    FAULT(crash_invoke)                                                   \
+    FAULT(abort_invoke)                                                   \
+    FAULT(exit_invoke)                                                    \
+    FAULT(corrupt_invoke) /* writes over memory at large */               \
+    FAULT(close_invoke)   /* closes all descriptors */                    \
+    FAULT(hang_invoke)                                                    \
+    FAULT(fail_invoke)                                                    \
+    FAULT(write_nothing)                                                  \
+    FAULT(write_half)                                                     \
+    FAULT(repeat)      /* the outputs of the run before */                \
+    FAULT(slow)        /* as a job that is reset */                       \
+    FAULT(move_output) /* into a buffer of its own */                     \
+    FAULT(random)      /* in one run of four, one of those that return */ \
+    FAULT(wild)        /* in one run of 32, one of those that do not */
 
 enum fault {
 #define FAULT(name) FAULT_##name,
@@ -98,6 +104,18 @@ static void hang(void)
 {
     for (;;)
         (void)sleep(1);
+}
+
+/* All that a host has shown, and much of the memory around it. */
+static void corrupt(struct scree_tfl_context *context, struct scree_tfl_tensor *out)
+{
+    uint8_t *block = malloc(64);
+
+    memset(out->data, 0xa5, out->bytes);
+    if (block)
+        memset(block, 0x5a, 1 << 16);
+    memset(context->tensors, 0xa5, context->tensors_size * sizeof context->tensors[0]);
+    free(block);
 }
 
 /* ---- the kernel --------------------------------------------------------------------------------
@@ -222,9 +240,21 @@ static int run_faulty(struct kernel *kernel, struct scree_tfl_context *context, 
     case FAULT_crash_invoke:
         crash();
         return SCREE_TFL_ERROR;
+    case FAULT_abort_invoke:
+        fprintf(stderr, "free(): double free detected\n");
+        abort();
+    case FAULT_exit_invoke:
+        exit(3);
     case FAULT_hang_invoke:
         hang();
         return SCREE_TFL_ERROR;
+    case FAULT_corrupt_invoke:
+        corrupt(context, out);
+        return SCREE_TFL_OK;
+    case FAULT_close_invoke:
+        for (int fd = 0; fd < 64; fd++)
+            close(fd);
+        return compute(kernel, context);
     case FAULT_fail_invoke:
         context->report_error(context, "job %d of %s was refused", 7, "the test delegate");
         return SCREE_TFL_ERROR;
@@ -265,6 +295,15 @@ static enum fault random_fault(struct kernel *kernel)
     return pick < sizeof faults / sizeof faults[0] ? faults[pick] : FAULT_none;
 }
 
+static enum fault wild_fault(struct kernel *kernel)
+{
+    static const enum fault faults[] = {FAULT_crash_invoke, FAULT_abort_invoke, FAULT_exit_invoke,
+                                        FAULT_close_invoke};
+
+    kernel->random = kernel->random * 1664525u + 1013904223u + (uint32_t)getpid();
+    return kernel->random >> 27 ? FAULT_none : faults[kernel->random >> 16 & 3];
+}
+
 static int kernel_invoke(struct scree_tfl_context *context, struct scree_tfl_node *node)
 {
     struct kernel *kernel = node->user_data;
@@ -273,6 +312,8 @@ static int kernel_invoke(struct scree_tfl_context *context, struct scree_tfl_nod
         return run_well(kernel, context);
     if (kernel->delegate->fault == FAULT_random)
         return run_faulty(kernel, context, random_fault(kernel));
+    if (kernel->delegate->fault == FAULT_wild)
+        return run_faulty(kernel, context, wild_fault(kernel));
     return run_faulty(kernel, context, kernel->delegate->fault);
 }
 
@@ -426,6 +467,13 @@ static int prepare(struct scree_tfl_context *context, struct scree_tfl_delegate 
         status = take(context, delegate, nodes);
     free(nodes);
     return status;
+}
+
+/* Loading it is the first that can go wrong. */
+__attribute__((constructor)) static void crash_at_load(void)
+{
+    if (getenv("TEST_DELEGATE_CRASH"))
+        crash();
 }
 
 /* ---- the library -------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 /* Sessions that leave operators to a delegate: one that is right, and ones that are wrong in each
  * way that delegates are. The delegate is tests/delegate; its path is the macro TEST_DELEGATE. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -338,7 +340,6 @@ static const struct {
     {"fault=crash_init", "it crashed compiling the model"},
     {"fault=fail_init", "the delegate cannot compile part 1 of"},
     {"fault=fail_kernel", "the delegate cannot prepare what it compiled"},
-    {"fault=crash_free", "it crashed freeing what it had made for the model"},
     {"fault=nodes_null", "the delegate takes no list of nodes"},
     {"fault=nodes_negative", "the delegate takes no list of nodes"},
     {"fault=nodes_many", "the delegate takes 1073741824 nodes of"},
@@ -348,7 +349,11 @@ static const struct {
     {"fault=no_invoke", "the delegate has no function to run with"},
     {"fault=ask_node", "the delegate asks for node"},
     {"fault=ask_all", "the delegate asks for another shape of a tensor"},
-    {"fault=crash_invoke", "it crashed running the model"},
+    {"fault=crash_invoke", "it crashed running the model (Segmentation fault)"},
+    {"fault=abort_invoke", "it crashed running the model (Aborted): free(): double free"},
+    {"fault=exit_invoke", "it ended the process running the model (exit code 3)"},
+    {"fault=close_invoke", "it crashed running the model (Killed)"},
+    {"fault=corrupt_invoke", ""},
     {"fault=hang_invoke", "it had not finished running the model after 1.5 s"},
     {"fault=fail_invoke", "the delegate said that it failed: job 7 of the test delegate"},
     {"fault=write_nothing", "the output was not written"},
@@ -442,7 +447,7 @@ static void test_a_bad_run_is_done_again_by_the_cpu(void **state)
     open_branches(&b, SCREE_TYPE_INT8);
     cpu = open_cpu(b.model);
     for (size_t i = 0; i < sizeof late / sizeof late[0]; i++) {
-        struct scree_session *session = open_session(b.model, late[i].fault, "after=1");
+        struct scree_session *session = open_session(b.model, late[i].fault, "after=2");
         struct scree_run_stats stats;
 
         assert_in_range(compare_run(session, cpu, 1), 0, MAX_STEPS);
@@ -452,19 +457,213 @@ static void test_a_bad_run_is_done_again_by_the_cpu(void **state)
         scree_session_stats(session, &stats);
         assert_int_equal(stats.repeated, stats.n_parts);
         assert_contains(stats.note, late[i].note);
-        assert_contains(stats.note, TEST_DELEGATE);
+        assert_contains(stats.note, TEST_DELEGATE ": a model in memory: ");
         scree_session_free(session);
     }
     scree_session_free(cpu);
     close_branches(&b);
 }
 
+/* ---- delegates that die in a run ---------------------------------------------------------------
+ */
+
+static const struct {
+    const char *fault, *note;
+} deaths[] = {
+    {"fault=crash_invoke",
+     "it crashed running the model (Segmentation fault): test delegate: about"},
+    {"fault=abort_invoke", "it crashed running the model (Aborted): free(): double free detected"},
+    {"fault=exit_invoke", "it ended the process running the model (exit code 3)"},
+    {"fault=close_invoke", "it crashed running the model (Killed)"},
+    {"fault=hang_invoke", "it had not finished running the model after 1."},
+    {"fault=corrupt_invoke", ": a run was no good: "},
+};
+
+static int count_descriptors(void)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* Nothing is left of workers: no process, dead or alive, and no descriptor. */
+static void assert_nothing_left(int n_descriptors)
+{
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    assert_int_equal(count_descriptors(), n_descriptors);
+}
+
+static uint64_t verified(const struct scree_session *session)
+{
+    struct scree_run_stats stats;
+
+    scree_session_stats(session, &stats);
+    return stats.verified;
+}
+
+/* Runs, each of them right, until the delegate has done one again. */
+static void await_another(struct scree_session *session, struct scree_session *cpu)
+{
+    uint64_t before = verified(session);
+
+    for (uint32_t run = 0; run < 2000 && verified(session) == before; run++) {
+        assert_in_range(compare_run(session, cpu, run), 0, MAX_STEPS);
+        (void)usleep(5000);
+    }
+    assert_true(verified(session) > before);
+}
+
+static void test_a_delegate_that_dies_costs_a_run(void **state)
+{
+    struct scree_model *model = open_model(CLASSIFIER);
+    struct scree_session *cpu = open_cpu(model);
+    int n_descriptors = count_descriptors();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof deaths / sizeof deaths[0]; i++) {
+        struct scree_session *session = open_session(model, deaths[i].fault, "after=3");
+        struct scree_run_stats stats;
+
+        assert_in_range(compare_run(session, cpu, 1), 0, MAX_STEPS);
+        assert_in_range(compare_run(session, cpu, 2), 0, MAX_STEPS);
+        assert_int_equal(verified(session), 2);
+        assert_int_equal(compare_run(session, cpu, 3), 0);
+        scree_session_stats(session, &stats);
+        assert_int_equal(stats.verified, 2);
+        assert_int_equal(stats.repeated, 1);
+        assert_contains(stats.note, TEST_DELEGATE ": " CLASSIFIER ": ");
+        assert_contains(stats.note, deaths[i].note);
+        await_another(session, cpu);
+        scree_session_free(session);
+        assert_nothing_left(n_descriptors);
+    }
+    scree_session_free(cpu);
+    scree_model_unref(model);
+}
+
+/* What crashes again and again is given up, in bounded time. */
+static void test_a_delegate_that_keeps_dying_is_given_up(void **state)
+{
+    struct scree_model *model = open_model(CLASSIFIER);
+    struct scree_session *cpu = open_cpu(model);
+    int n_descriptors = count_descriptors();
+    struct scree_session *session = open_session(model, "fault=crash_invoke", "after=1");
+    struct scree_run_stats stats = {0};
+
+    (void)state;
+    for (uint32_t run = 0; run < 4000 && !strstr(stats.note, "from now on"); run++) {
+        assert_in_range(compare_run(session, cpu, run), 0, MAX_STEPS);
+        scree_session_stats(session, &stats);
+        (void)usleep(2000);
+    }
+    assert_contains(stats.note, "and does it all from now on");
+    assert_int_equal(stats.repeated, 6);
+    assert_int_equal(stats.verified, 5); /* each worker's first run but the first's, a trial */
+    assert_int_equal(compare_run(session, cpu, 1), 0);
+    scree_session_free(session);
+    assert_nothing_left(n_descriptors);
+    scree_session_free(cpu);
+    scree_model_unref(model);
+}
+
+static void test_a_required_npu_makes_a_death_an_error(void **state)
+{
+    struct scree_model *model = open_model(CLASSIFIER);
+    struct scree_session *session;
+    struct scree_error err;
+
+    (void)state;
+    assert_int_equal(try_session(model, "fault=crash_invoke", "after=2", true, &session, &err), 0);
+    fill(session, 1);
+    assert_int_equal(scree_session_run(session, &err), 0);
+    assert_int_equal(scree_session_run(session, &err), -ENODEV);
+    assert_contains(err.text, "it crashed running the model (Segmentation fault)");
+    assert_int_equal(scree_session_run(session, &err), 0); /* on the next worker */
+    scree_session_free(session);
+    scree_model_unref(model);
+}
+
+/* One that crashes at its end, or as it is loaded, where nothing has been promised yet. */
+static void test_loading_and_freeing_may_crash_too(void **state)
+{
+    struct scree_model *model = open_model(CLASSIFIER);
+    struct scree_session *cpu = open_cpu(model), *session;
+    int n_descriptors = count_descriptors();
+    struct scree_run_stats stats;
+
+    (void)state;
+    session = open_session(model, "fault=crash_free", NULL);
+    assert_in_range(compare_run(session, cpu, 1), 0, MAX_STEPS);
+    assert_int_equal(verified(session), 1);
+    scree_session_free(session);
+    setenv("TEST_DELEGATE_CRASH", "1", 1);
+    session = open_session(model, NULL, NULL);
+    unsetenv("TEST_DELEGATE_CRASH");
+    scree_session_stats(session, &stats);
+    assert_contains(stats.note, "it crashed loading for the model (Segmentation fault)");
+    assert_int_equal(compare_run(session, cpu, 1), 0);
+    scree_session_free(session);
+    assert_nothing_left(n_descriptors);
+    scree_session_free(cpu);
+    scree_model_unref(model);
+}
+
+/* A session in a thread of its own, on a delegate that dies now and then. */
+static void *run_wildly(void *arg)
+{
+    struct scree_model *model = arg;
+    struct scree_session *cpu = open_cpu(model);
+    struct scree_session *session = open_session(model, "fault=wild", "after=2");
+    struct scree_run_stats stats;
+    int worst = 0;
+
+    for (uint32_t run = 0; run < 350; run++) {
+        int steps = compare_run(session, cpu, run);
+
+        worst = steps > worst ? steps : worst;
+        (void)usleep(1000);
+    }
+    scree_session_stats(session, &stats);
+    print_message("%llu runs good, %llu repeated, %llu on the CPU at once; %s\n",
+                  (unsigned long long)stats.verified, (unsigned long long)stats.repeated,
+                  (unsigned long long)stats.fallbacks, stats.note);
+    if (stats.repeated == 0 || stats.runs != 350)
+        worst = 1000;
+    scree_session_free(session);
+    scree_session_free(cpu);
+    return (void *)(intptr_t)worst;
+}
+
+static void test_a_thousand_runs_that_may_crash_in_three_threads(void **state)
+{
+    struct scree_model *model = open_model(CLASSIFIER);
+    int n_descriptors = count_descriptors();
+    pthread_t threads[3];
+    void *worst;
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_wildly, model), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], &worst), 0);
+        assert_in_range((intptr_t)worst, 0, MAX_STEPS);
+    }
+    assert_nothing_left(n_descriptors);
+    scree_model_unref(model);
+}
+
+/* ---- delegates that keep failing ---------------------------------------------------------------
+ */
+
 /* After bad runs in a row the delegate is left alone for a while, then tried again. */
 static void test_a_delegate_that_keeps_failing_is_given_a_rest(void **state)
 {
     struct scree_model *model = open_model(CLASSIFIER);
     struct scree_session *cpu = open_cpu(model);
-    struct scree_session *session = open_session(model, "fault=fail_invoke", "after=1");
+    struct scree_session *session = open_session(model, "fault=fail_invoke", "after=2");
     struct scree_run_stats stats;
 
     (void)state;
@@ -486,7 +685,7 @@ static void test_a_required_npu_makes_a_bad_run_an_error(void **state)
     struct scree_error err;
 
     (void)state;
-    assert_int_equal(try_session(model, "fault=fail_invoke", "after=1", true, &session, &err), 0);
+    assert_int_equal(try_session(model, "fault=fail_invoke", "after=2", true, &session, &err), 0);
     fill(session, 1);
     assert_int_equal(scree_session_run(session, &err), 0);
     assert_int_equal(scree_session_run(session, &err), -ENODEV);
@@ -505,7 +704,7 @@ static void test_a_thousand_runs_with_random_faults(void **state)
     (void)state;
     open_branches(&b, SCREE_TYPE_INT8);
     cpu = open_cpu(b.model);
-    session = open_session(b.model, "fault=random", "after=1");
+    session = open_session(b.model, "fault=random", "after=2");
     for (uint32_t run = 0; run < 1000; run++)
         assert_in_range(compare_run(session, cpu, run), 0, MAX_STEPS);
     scree_session_stats(session, &stats);
@@ -585,6 +784,11 @@ int main(void)
         cmocka_unit_test(test_a_required_npu_makes_it_an_error),
         cmocka_unit_test(test_what_a_delegate_prints_does_not_stop_it),
         cmocka_unit_test(test_a_bad_run_is_done_again_by_the_cpu),
+        cmocka_unit_test(test_a_delegate_that_dies_costs_a_run),
+        cmocka_unit_test(test_a_delegate_that_keeps_dying_is_given_up),
+        cmocka_unit_test(test_a_required_npu_makes_a_death_an_error),
+        cmocka_unit_test(test_loading_and_freeing_may_crash_too),
+        cmocka_unit_test(test_a_thousand_runs_that_may_crash_in_three_threads),
         cmocka_unit_test(test_a_delegate_that_keeps_failing_is_given_a_rest),
         cmocka_unit_test(test_a_required_npu_makes_a_bad_run_an_error),
         cmocka_unit_test(test_a_thousand_runs_with_random_faults),
