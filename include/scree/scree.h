@@ -181,11 +181,13 @@ struct scree_session_options {
  * library is the one that the environment variable SCREE_TEFLON names, else the first where
  * distributions put it. "auto" is the same where there is one, and the CPU where there is none.
  *
- * A delegate is not trusted: it is tried in a child process first, and if it fails there, the CPU
- * does all (scree_session_stats() has the reason). Its runs are checked, and a bad one is done
- * again on the CPU. With require_npu these are errors (a run, if it is bad twice), and so is a
- * model of which no operator can be offloaded. What a delegate computes may differ from the CPU's
- * bits by small steps: NPUs round in other ways.
+ * A delegate is not trusted: it works in a child process of the session's own, a fork of this one.
+ * If it cannot compile the model and run it once, the CPU does all (scree_session_stats() has the
+ * reason). Its runs are checked, and a bad one is done again on the CPU; so is one in which it
+ * crashes or hangs, and it is started anew behind the scenes. With require_npu these are errors (a
+ * run, if it is bad twice), and so is a model of which no operator can be offloaded. What a
+ * delegate computes may differ from the CPU's bits by small steps: NPUs round in other ways. The
+ * program must not wait for children that are not its own, as wait(-1) does.
  *
  * options  NULL for the defaults; not kept
  * ret_session  owned by the caller, freed with scree_session_free(); holds a reference to the model
@@ -258,8 +260,8 @@ struct scree_run_stats {
     uint64_t runs;             /* of parts: verified + repeated + fallbacks */
     uint64_t verified;         /* done by the delegate, and checked */
     uint64_t repeated;         /* done by it, found bad, and done again by the CPU */
-    uint64_t fallbacks;        /* done by the CPU at once, after several bad ones */
-    char note[384];            /* what went wrong last, for people; "" if nothing did */
+    uint64_t fallbacks; /* done by the CPU at once: after several bad ones, or one that crashed */
+    char note[384];     /* what went wrong last, for people; "" if nothing did */
 };
 
 /* Tells it as of now. Cannot fail. */

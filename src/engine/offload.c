@@ -349,17 +349,18 @@ static int note_bad_run(struct scree_offload *offload, struct scree_error *err)
     const char *why = scree_delegate_why(offload->instance);
     bool is_gone = scree_delegate_is_gone(offload->instance);
 
+    offload->stats.repeated++;
+    if (offload->is_required)
+        return scree_fail(err, ENODEV, "%s: %s: a run was no good: %s", offload->delegate->path,
+                          offload->model, why);
     (void)snprintf(offload->stats.note, sizeof offload->stats.note,
                    "%s: %s: a run was no good: %s; the CPU did it again%s", offload->delegate->path,
                    offload->model, why, is_gone ? ", and does it all from now on" : "");
-    offload->stats.repeated++;
     if (++offload->n_bad >= BAD_RUNS) {
         offload->n_bad = 0;
         offload->n_resting = REST_RUNS;
     }
-    if (!offload->is_required)
-        return 0;
-    return scree_fail(err, ENODEV, "%s: a run was no good: %s", offload->delegate->path, why);
+    return 0;
 }
 
 /* There is no delegate to run on, for now or for good. */
@@ -368,8 +369,8 @@ static int note_fallback(struct scree_offload *offload, struct scree_error *err)
     offload->stats.fallbacks++;
     if (!offload->is_required)
         return 0;
-    return scree_fail(err, ENODEV, "%s: the delegate crashed or hung before%s",
-                      offload->delegate->path,
+    return scree_fail(err, ENODEV, "%s: %s: the delegate crashed or hung before%s",
+                      offload->delegate->path, offload->model,
                       scree_delegate_is_gone(offload->instance) ? ", time and again"
                                                                 : ", and is being started again");
 }

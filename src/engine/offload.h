@@ -1,9 +1,9 @@
 /* engine/offload.h - what of a session a delegate does.
  *
  * A session that is not for the CPU alone asks the guard which operators a delegate would compute
- * right, has the delegate tried on these in a child process, makes an instance of it, and divides
- * its plan. Whatever goes wrong on that way leaves the session on the CPU, with one line that says
- * why - or fails, if the caller requires the NPU. A run that is not trusted is repeated on the CPU.
+ * right, makes an instance of it, which works in a process of its own, and divides its plan.
+ * Whatever goes wrong on that way leaves the session on the CPU, with one line that says why - or
+ * fails, if the caller requires the NPU. A run that is not trusted is repeated on the CPU.
  *
  * Memory: an offload owns its delegate's library and instance. Threads: those of its session. */
 #ifndef SCREE_ENGINE_OFFLOAD_H

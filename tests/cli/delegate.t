@@ -36,7 +36,22 @@ scree: /.*/libtest_delegate.so: shapes_classifier.tflite: it crashed compiling t
 output 0: uint8 1x10 'scores' fnv1a [0-9a-f]{16} (re)
 
 $ cd $MODELS; scree classify shapes_classifier.tflite pictures/single_star.jpg --top 1 --delegate $DELEGATE --delegate-option fault=write_half --delegate-option after=1 2>&1 | grep -v ' ms'
+scree: /.*/libtest_delegate.so: shapes_classifier.tflite: a run was no good: the output was not written; the CPU did it again (re)
       8  star .* (re)
+
+Nor does one that crashes, or hangs, in the middle of the work.
+
+$ cd $MODELS; scree classify shapes_classifier.tflite pictures/single_star.jpg --top 1 --delegate $DELEGATE --delegate-option fault=abort_invoke --delegate-option after=1 2>&1 | grep -v ' ms'
+scree: /.*/libtest_delegate.so: shapes_classifier.tflite: a run was no good: it crashed running the model \(Aborted\): free\(\): double free detected; the CPU did it again (re)
+      8  star .* (re)
+
+$ cd $MODELS; scree classify shapes_classifier.tflite pictures/single_star.jpg --top 1 --delegate $DELEGATE --delegate-option fault=hang_invoke --delegate-option after=1 2>&1 | grep -v ' ms'
+scree: /.*/libtest_delegate.so: shapes_classifier.tflite: a run was no good: it had not finished running the model after 1.* s; the CPU did it again (re)
+      8  star .* (re)
+
+$ cd $MODELS; scree run shapes_classifier.tflite --require-npu --delegate $DELEGATE --delegate-option fault=crash_invoke --delegate-option after=1
+scree: .*: /.*/libtest_delegate.so: shapes_classifier.tflite: a run was no good: it crashed running the model \(Segmentation fault\).* (re)
+[3]
 
 $ cd $MODELS; scree run shapes_classifier.tflite --delegate $DELEGATE --delegate-option fault=hang_prepare --delegate-timeout 1 | wc -l
 scree: /.*/libtest_delegate.so: shapes_classifier.tflite: it had not finished compiling the model after 1 s; the CPU does it all (re)
