@@ -168,6 +168,7 @@ struct scree_session_options {
     const char *const *delegate_options; /* texts "key=value" */
     int delegate_timeout_ms; /* for a delegate to compile and run once; 0: 30000, at most 600000 */
     bool require_npu;        /* what would fall back to the CPU is an error instead */
+    uint32_t check_every;    /* see below; 0: 1000, at most 1000000 */
 };
 
 /* Plans `model` for one shape of its inputs and allocates all that runs will need.
@@ -187,7 +188,8 @@ struct scree_session_options {
  * crashes or hangs, and it is started anew behind the scenes. With require_npu these are errors (a
  * run, if it is bad twice), and so is a model of which no operator can be offloaded. What a
  * delegate computes may differ from the CPU's bits by small steps: NPUs round in other ways. The
- * program must not wait for children that are not its own, as wait(-1) does.
+ * first run of each part, and then one of check_every, is done by the CPU as well; one that is far
+ * off counts as bad. The program must not wait for children that are not its own, as wait(-1) does.
  *
  * options  NULL for the defaults; not kept
  * ret_session  owned by the caller, freed with scree_session_free(); holds a reference to the model

@@ -40,6 +40,7 @@ struct scree_common_args {
     struct scree_texts delegate_options;
     int delegate_timeout_s; /* 0: the library's own */
     bool require_npu;
+    int check_every; /* 0: the library's own */
 };
 
 /* clang-format off */
@@ -58,6 +59,9 @@ struct scree_common_args {
     {"require-npu", 0, SCREE_OPTION_FLAG, NULL,                                                    \
      "fail (exit code 3) rather than fall back to the CPU",                                        \
      offsetof(type, member.require_npu), 0, 0},                                                    \
+    {"check-every", 0, SCREE_OPTION_INT, "N",                                                      \
+     "compare the NPU with the CPU in the first of N runs (default 1000)",                         \
+     offsetof(type, member.check_every), 1, 1000000},                                              \
     {"threads", 't', SCREE_OPTION_AUTO, "N",                                                       \
      "threads, 1 to 64; auto (the default): one for each fast processor",                          \
      offsetof(type, member.n_threads), 1, 64},                                                     \

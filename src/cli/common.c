@@ -46,6 +46,7 @@ void scree_cli_session_options(const struct scree_common_args *common,
         .delegate_options = common->delegate_options.v,
         .delegate_timeout_ms = common->delegate_timeout_s * 1000,
         .require_npu = common->require_npu,
+        .check_every = (uint32_t)common->check_every,
     };
 }
 

@@ -380,6 +380,35 @@ enum scree_delegate_end scree_delegate_run(struct scree_delegate_instance *insta
     return how;
 }
 
+int scree_delegate_difference(const struct scree_delegate_instance *instance, uint32_t index)
+{
+    const struct scree_part *part = &instance->runs[index].part;
+    int worst = 0;
+
+    for (uint32_t i = 0; i < part->n_outputs; i++) {
+        int32_t tensor = part->outputs[i];
+        bool flipped = instance->subgraph->tensors[tensor].type == SCREE_TYPE_INT8;
+        const uint8_t *theirs = at(instance, tensor), *ours = instance->bound[tensor];
+        size_t n = tensor_bytes(instance, tensor);
+
+        for (size_t k = 0; k < n; k++) {
+            int steps = abs(theirs[k] - (ours[k] ^ (flipped ? 0x80 : 0)));
+
+            worst = steps > worst ? steps : worst;
+        }
+    }
+    return worst;
+}
+
+void scree_delegate_restore(struct scree_delegate_instance *instance, uint32_t index)
+{
+    const struct scree_part *part = &instance->runs[index].part;
+
+    for (uint32_t i = 0; i < part->n_outputs; i++)
+        copy_bytes(instance, part->outputs[i], at(instance, part->outputs[i]),
+                   instance->bound[part->outputs[i]]);
+}
+
 /* ---- creation ----------------------------------------------------------------------------------
  */
 

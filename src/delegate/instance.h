@@ -89,6 +89,13 @@ void scree_delegate_expect(struct scree_delegate_instance *instance, uint32_t pa
 enum scree_delegate_end scree_delegate_run(struct scree_delegate_instance *instance,
                                            uint32_t index);
 
+/* By how many quantization steps the outputs of part `index`'s last run, a good one, differ at most
+ * from what is now where they are bound. */
+int scree_delegate_difference(const struct scree_delegate_instance *instance, uint32_t index);
+
+/* Puts these outputs where they are bound once more. */
+void scree_delegate_restore(struct scree_delegate_instance *instance, uint32_t index);
+
 /* Waits for a worker that is being started, as long as that may take. */
 void scree_delegate_await(struct scree_delegate_instance *instance);
 

@@ -18,6 +18,14 @@
 #define BAD_RUNS  3
 #define REST_RUNS 100
 
+/* The first run of each part, and then each of so many, is compared with the CPU's: bytes that
+ * were really written, but wrong, are not found by anything else. The NPU may well be off by a few
+ * steps, since it rounds otherwise in each layer; what is off by an eighth of the range is wrong.
+ */
+#define CHECK_EVERY     1000
+#define MAX_CHECK_EVERY 1000000
+#define MAX_STEPS       32
+
 #define MAX_GRAPH_BYTES ((size_t)1 << 30)
 
 struct scree_offload {
@@ -30,6 +38,8 @@ struct scree_offload {
     uint32_t n_nodes;
     bool is_required;
     uint32_t n_bad, n_resting;
+    uint32_t check_every;
+    uint32_t *n_unchecked; /* of each part: runs until one is compared */
     struct scree_run_stats stats;
     struct scree_arena arena;
 };
@@ -193,8 +203,11 @@ static int divide(struct making *making, struct scree_shared_plan **shared, stru
     struct scree_shared_plan *divided = calloc(1, sizeof *divided);
     int rc;
 
-    if (!divided)
+    offload->n_unchecked = scree_arena_new(&offload->arena, uint32_t, parts->n_parts);
+    if (!divided || !offload->n_unchecked) {
+        free(divided);
         return fail_memory(err);
+    }
     rc = scree_plan_divide(making->plan, parts, &divided->plan, err);
     if (rc < 0) {
         free(divided);
@@ -272,6 +285,9 @@ static int find_device(const struct scree_session_options *options, enum device 
     if (options->delegate_timeout_ms < 0 || options->delegate_timeout_ms > MAX_TIMEOUT_MS)
         return scree_fail(err, EINVAL, "a delegate's time limit of %d ms: 1 to %d are possible",
                           options->delegate_timeout_ms, MAX_TIMEOUT_MS);
+    if (options->check_every > MAX_CHECK_EVERY)
+        return scree_fail(err, EINVAL, "to check one run of %u: 1 to %d are possible",
+                          options->check_every, MAX_CHECK_EVERY);
     return 0;
 }
 
@@ -301,6 +317,7 @@ int scree_offload_new(struct scree_model *model, const struct scree_session_opti
     offload->model = model->name;
     making.is_optional = is_optional(options, device);
     offload->is_required = options->require_npu;
+    offload->check_every = options->check_every ? options->check_every : CHECK_EVERY;
     scree_arena_init(&offload->arena, MAX_GRAPH_BYTES);
     rc = scree_delegate_open(options->delegate, options->delegate_options,
                              options->n_delegate_options, &offload->delegate, err);
@@ -344,9 +361,8 @@ void scree_offload_bind(struct scree_offload *offload, const struct scree_sessio
     }
 }
 
-static int note_bad_run(struct scree_offload *offload, struct scree_error *err)
+static int note_bad_run(struct scree_offload *offload, const char *why, struct scree_error *err)
 {
-    const char *why = scree_delegate_why(offload->instance);
     bool is_gone = scree_delegate_is_gone(offload->instance);
 
     offload->stats.repeated++;
@@ -360,7 +376,14 @@ static int note_bad_run(struct scree_offload *offload, struct scree_error *err)
         offload->n_bad = 0;
         offload->n_resting = REST_RUNS;
     }
-    return 0;
+    return SCREE_OFFLOAD_CPU;
+}
+
+static int note_good_run(struct scree_offload *offload)
+{
+    offload->n_bad = 0;
+    offload->stats.verified++;
+    return SCREE_OFFLOAD_DONE;
 }
 
 /* There is no delegate to run on, for now or for good. */
@@ -368,7 +391,7 @@ static int note_fallback(struct scree_offload *offload, struct scree_error *err)
 {
     offload->stats.fallbacks++;
     if (!offload->is_required)
-        return 0;
+        return SCREE_OFFLOAD_CPU;
     return scree_fail(err, ENODEV, "%s: %s: the delegate crashed or hung before%s",
                       offload->delegate->path, offload->model,
                       scree_delegate_is_gone(offload->instance) ? ", time and again"
@@ -383,7 +406,7 @@ int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scre
     if (offload->n_resting > 0 && !offload->is_required) {
         offload->n_resting--;
         offload->stats.fallbacks++;
-        return 0;
+        return SCREE_OFFLOAD_CPU;
     }
     if (offload->is_required)
         scree_delegate_await(offload->instance);
@@ -393,10 +416,26 @@ int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scre
     if (end == SCREE_DELEGATE_AWAY)
         return note_fallback(offload, err);
     if (end != SCREE_DELEGATE_OK)
-        return note_bad_run(offload, err);
-    offload->n_bad = 0;
-    offload->stats.verified++;
-    return 1;
+        return note_bad_run(offload, scree_delegate_why(offload->instance), err);
+    if (offload->n_unchecked[index]-- == 0) {
+        offload->n_unchecked[index] = offload->check_every - 1;
+        return SCREE_OFFLOAD_COMPARE;
+    }
+    return note_good_run(offload);
+}
+
+int scree_offload_compare(struct scree_offload *offload, uint32_t index, struct scree_error *err)
+{
+    int steps = scree_delegate_difference(offload->instance, index);
+    char why[80];
+
+    if (steps > MAX_STEPS) {
+        offload->n_unchecked[index] = 0;
+        (void)snprintf(why, sizeof why, "it is off the CPU's by up to %d steps", steps);
+        return note_bad_run(offload, why, err);
+    }
+    scree_delegate_restore(offload->instance, index);
+    return note_good_run(offload);
 }
 
 /* ---- reports -----------------------------------------------------------------------------------

@@ -27,9 +27,21 @@ void scree_offload_free(struct scree_offload *offload);
 /* Binds the session's memory to the parts. */
 void scree_offload_bind(struct scree_offload *offload, const struct scree_session *session);
 
-/* Runs part `index`. Returns 1 if that is done, 0 if the CPU is to do it, or -ENODEV if it had to
- * and the NPU is required. */
+/* What the session is to do with a part after scree_offload_run(). */
+enum scree_offload_verdict {
+    SCREE_OFFLOAD_CPU,     /* run it on the CPU */
+    SCREE_OFFLOAD_DONE,    /* nothing */
+    SCREE_OFFLOAD_COMPARE, /* run it on the CPU, too, then call scree_offload_compare() */
+};
+
+/* Runs part `index`. Returns a verdict, or -ENODEV if the CPU would have to do it and the NPU is
+ * required. */
 int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scree_error *err);
+
+/* Compares the CPU's outputs of part `index` with those of the run before. If they are about the
+ * same, the outputs are again those of the run; if not, they stay the CPU's, which is -ENODEV if
+ * the NPU is required. */
+int scree_offload_compare(struct scree_offload *offload, uint32_t index, struct scree_error *err);
 
 /* Why the delegate does not run operator `index` of the file; "" if it does. Static, or lives as
  * long as the offload. */

@@ -338,16 +338,18 @@ static int run_part(struct scree_session *session, uint32_t first, uint32_t *ret
 {
     const struct scree_plan *plan = &session->shared->plan;
     int32_t part = plan->steps[first].part;
-    int rc = scree_offload_run(session->offload, (uint32_t)part, err);
+    int verdict = scree_offload_run(session->offload, (uint32_t)part, err), rc = 0;
 
     for (*ret_last = first; *ret_last + 1 < plan->n_steps; (*ret_last)++)
         if (plan->steps[*ret_last + 1].kind != SCREE_STEP_DELEGATE ||
             plan->steps[*ret_last + 1].part != part)
             break;
-    if (rc != 0)
-        return rc;
+    if (verdict < 0 || verdict == SCREE_OFFLOAD_DONE)
+        return verdict;
     for (uint32_t i = first; rc >= 0 && i <= *ret_last; i++)
         rc = run_call(session, &session->calls[i], err);
+    if (rc >= 0 && verdict == SCREE_OFFLOAD_COMPARE)
+        rc = scree_offload_compare(session->offload, (uint32_t)part, err);
     return rc;
 }
 

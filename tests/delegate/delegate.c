@@ -54,6 +54,7 @@
     FAULT(write_half)                                                     \
     FAULT(repeat)      /* the outputs of the run before */                \
     FAULT(slow)        /* as a job that is reset */                       \
+    FAULT(wrong)       /* every 61st byte of the output */                \
     FAULT(move_output) /* into a buffer of its own */                     \
     FAULT(random)      /* in one run of four, one of those that return */ \
     FAULT(wild)        /* in one run of 32, one of those that do not */
@@ -276,6 +277,11 @@ static int run_faulty(struct kernel *kernel, struct scree_tfl_context *context, 
     case FAULT_slow:
         (void)nanosleep(&reset, NULL);
         return compute(kernel, context);
+    case FAULT_wrong:
+        status = compute(kernel, context);
+        for (size_t i = (size_t)kernel->n_runs % 61 % out->bytes; i < out->bytes; i += 61)
+            ((uint8_t *)out->data)[i] ^= 0x55;
+        return status;
     case FAULT_move_output:
         out->data_is_stale = true;
         return compute(kernel, context);
@@ -287,11 +293,11 @@ static int run_faulty(struct kernel *kernel, struct scree_tfl_context *context, 
 static enum fault random_fault(struct kernel *kernel)
 {
     static const enum fault faults[] = {FAULT_fail_invoke, FAULT_write_nothing, FAULT_write_half,
-                                        FAULT_repeat, FAULT_move_output};
+                                        FAULT_repeat,      FAULT_move_output,   FAULT_wrong};
     uint32_t pick;
 
     kernel->random = kernel->random * 1664525u + 1013904223u;
-    pick = (kernel->random >> 16) % 20;
+    pick = (kernel->random >> 16) % 48;
     return pick < sizeof faults / sizeof faults[0] ? faults[pick] : FAULT_none;
 }
 
