@@ -46,7 +46,7 @@ scree: /.*/libtest_delegate.so: shapes_classifier.tflite: a run was no good: it 
       8  star .* (re)
 
 $ cd $MODELS; scree classify shapes_classifier.tflite pictures/single_star.jpg --top 1 --delegate $DELEGATE --delegate-option fault=hang_invoke --delegate-option after=1 2>&1 | grep -v ' ms'
-scree: /.*/libtest_delegate.so: shapes_classifier.tflite: a run was no good: it had not finished running the model after 1.* s; the CPU did it again (re)
+scree: /.*/libtest_delegate.so: shapes_classifier.tflite: a run was no good: it had not finished running the model after [0-9.]+ s; the CPU did it again (re)
       8  star .* (re)
 
 $ cd $MODELS; scree run shapes_classifier.tflite --require-npu --delegate $DELEGATE --delegate-option fault=crash_invoke --delegate-option after=1

@@ -479,7 +479,7 @@ static const struct {
     {"fault=abort_invoke", "it crashed running the model (Aborted): free(): double free detected"},
     {"fault=exit_invoke", "it ended the process running the model (exit code 3)"},
     {"fault=close_invoke", "it crashed running the model (Killed)"},
-    {"fault=hang_invoke", "it had not finished running the model after 1."},
+    {"fault=hang_invoke", "it had not finished running the model after "},
     {"fault=corrupt_invoke", ": a run was no good: "},
 };
 
