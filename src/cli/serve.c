@@ -46,9 +46,6 @@ static int serve(const struct scree_config *config)
 
     if (rc < 0)
         return scree_cli_fail(rc, &err);
-    if (served->zmq)
-        fprintf(stderr, "scree serve: zmq at %s\n", scree_zmq_endpoint(served->zmq));
-    fprintf(stderr, "scree serve: listening on port %d\n", scree_http_port(served->http));
     rc = scree_server_run(served, &err);
     scree_server_free(served);
     return rc < 0 ? scree_cli_fail(rc, &err) : SCREE_EXIT_OK;

@@ -251,34 +251,50 @@ int scree_api_ask(const struct scree_server *server, const struct scree_request 
 void scree_api_observe(struct scree_server *server, const struct scree_served *served,
                        const struct scree_times *times)
 {
-    const struct {
-        enum scree_metric metric;
-        uint64_t ns;
-    } stages[] = {
-        {SCREE_METRIC_QUEUE_SECONDS, times->queue_ns},
-        {SCREE_METRIC_DECODE_SECONDS, times->decode_ns},
-        {SCREE_METRIC_PREPROCESS_SECONDS, times->preprocess_ns},
-        {SCREE_METRIC_COMPUTE_SECONDS, times->compute_ns},
-        {SCREE_METRIC_POSTPROCESS_SECONDS, times->postprocess_ns},
-    };
-    double seconds = (double)times->compute_ns * 1e-9;
-    char labels[160];
+    struct scree_metrics *metrics = server->metrics;
+    char model[80], device[112];
 
-    (void)snprintf(labels, sizeof labels, "model=\"%s\",version=\"%s\",device=\"cpu\"",
-                   served->name, served->version);
-    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++)
-        scree_metrics_observe(server->metrics, stages[i].metric, labels,
-                              (double)stages[i].ns * 1e-9);
-    scree_metrics_add(server->metrics, SCREE_METRIC_INFERENCES, "", 1);
-    scree_metrics_add(server->metrics, SCREE_METRIC_INFERENCE_SECONDS, "", seconds);
+    (void)snprintf(model, sizeof model, "model=\"%s\"", served->name);
+    (void)snprintf(device, sizeof device, "%s,device=\"%s\"", model, scree_ran_name(times->ran));
+    scree_metrics_observe(metrics, SCREE_METRIC_QUEUE_SECONDS, model,
+                          (double)times->queue_ns * 1e-9);
+    scree_metrics_observe(metrics, SCREE_METRIC_DECODE_SECONDS, "",
+                          (double)times->decode_ns * 1e-9);
+    scree_metrics_observe(metrics, SCREE_METRIC_PREPROCESS_SECONDS, model,
+                          (double)times->preprocess_ns * 1e-9);
+    scree_metrics_observe(metrics, SCREE_METRIC_COMPUTE_SECONDS, device,
+                          (double)times->compute_ns * 1e-9);
+    scree_metrics_observe(metrics, SCREE_METRIC_POSTPROCESS_SECONDS, model,
+                          (double)times->postprocess_ns * 1e-9);
+    scree_metrics_add(metrics, SCREE_METRIC_INFERENCES, "", 1);
+    scree_metrics_add(metrics, SCREE_METRIC_INFERENCE_SECONDS, "",
+                      (double)times->compute_ns * 1e-9);
 }
 
-/* Where it ran and how long each stage took, as headers that browsers and scripts read. */
-static void add_headers(struct scree_request *request, const struct scree_served *served,
-                        const struct scree_times *times)
+/* The line that the service before scree had, with more to it. */
+static void log_inference(struct scree_server *server, const struct scree_request *request,
+                          const struct scree_served *served, const struct scree_times *times)
+{
+    const uint64_t stages[] = {times->queue_ns, times->decode_ns, times->preprocess_ns,
+                               times->compute_ns, times->postprocess_ns};
+    char text[64], ms[5][24];
+
+    for (size_t i = 0; i < 5; i++)
+        (void)snprintf(ms[i], sizeof ms[i], "%.3f", (double)stages[i] / 1e6);
+    (void)snprintf(text, sizeof text, "Inference completed in %.2fms",
+                   (double)times->compute_ns / 1e6);
+    scree_log(&server->log, SCREE_LOG_INFO, text, "request_id", scree_request_id(request),
+              "trace_id", scree_request_trace(request), "model", served->name, "version",
+              served->version, "device", scree_ran_name(times->ran), "queue_ms", ms[0], "decode_ms",
+              ms[1], "preprocess_ms", ms[2], "compute_ms", ms[3], "postprocess_ms", ms[4], NULL);
+}
+
+void scree_api_add_headers(struct scree_server *server, struct scree_request *request,
+                           const struct scree_served *served, const struct scree_times *times)
 {
     char text[256];
 
+    scree_request_set_model(request, served->name, served->version);
     (void)snprintf(text, sizeof text,
                    "queue;dur=%.2f, decode;dur=%.2f, preprocess;dur=%.2f, compute;dur=%.2f, "
                    "postprocess;dur=%.2f",
@@ -286,9 +302,10 @@ static void add_headers(struct scree_request *request, const struct scree_served
                    (double)times->preprocess_ns / 1e6, (double)times->compute_ns / 1e6,
                    (double)times->postprocess_ns / 1e6);
     scree_request_add_header(request, "Server-Timing", text);
-    scree_request_add_header(request, "X-Inference-Device", "cpu");
+    scree_request_add_header(request, "X-Inference-Device", scree_ran_name(times->ran));
     (void)snprintf(text, sizeof text, "%s/%s", served->name, served->version);
     scree_request_add_header(request, "X-Inference-Model", text);
+    log_inference(server, request, served, times);
 }
 
 int scree_api_look(struct scree_server *server, struct scree_request *request, const char *model,
@@ -301,13 +318,14 @@ int scree_api_look(struct scree_server *server, struct scree_request *request, c
 
     if (rc < 0)
         return rc;
+    scree_request_set_model(request, served->name, served->version);
     rc = scree_served_look(served, ask, ret_answer, err);
     if (rc < 0) {
         scree_served_unref(served);
         return rc;
     }
     scree_api_observe(server, served, &ret_answer->times);
-    add_headers(request, served, &ret_answer->times);
+    scree_api_add_headers(server, request, served, &ret_answer->times);
     *ret_served = served;
     return 0;
 }

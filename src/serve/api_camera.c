@@ -90,8 +90,8 @@ static void reply_predictions(struct scree_request *request, const struct scree_
                              (int)json_array_size(list), "processMs", ms, "inferenceMs",
                              (int)lround((double)answer->times.compute_ns / 1e6), "code", 200,
                              "command", "detect", "moduleId", "scree", "moduleName", "scree",
-                             "inferenceDevice", "CPU", "analysisRoundTripMs", ms, "predictions",
-                             list));
+                             "inferenceDevice", answer->times.ran == SCREE_RAN_CPU ? "CPU" : "NPU",
+                             "analysisRoundTripMs", ms, "predictions", list));
 }
 
 /* Looks with a model, NULL for the default one. */

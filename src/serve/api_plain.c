@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
+#include "serve/measure.h"
 #include "serve/server.h"
 
 /* ---- who is there ---- */
@@ -43,16 +42,17 @@ void scree_api_root(void *context, struct scree_request *request)
     struct scree_server *server = context;
     struct scree_served *served = default_model(server);
 
-    scree_api_json(request, 200,
-                   json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:b, s:I, s:o}}",
-                             "service", "NPU Inference Server", "hardware", "CPU", "model",
-                             served ? served->name : "", "endpoints", "GET /", "this description",
-                             "GET /health", "health check", "GET /metrics", "Prometheus metrics",
-                             "POST /infer",
-                             "classify a picture (multipart part 'image' or raw body)",
-                             "POST /detect", "find things on a picture", "status", "model_loaded",
-                             served != NULL, "total_inferences", (json_int_t)inferences(server),
-                             "avg_inference_time_ms", rounded(average_seconds(server) * 1000)));
+    scree_api_json(
+        request, 200,
+        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:{s:b, s:I, s:o}}", "service",
+                  "NPU Inference Server", "hardware",
+                  served && served->ran != SCREE_RAN_CPU ? "RK3588 NPU (Rockchip)" : "CPU", "model",
+                  served ? served->name : "", "endpoints", "GET /", "this description",
+                  "GET /health", "health check", "GET /metrics", "Prometheus metrics",
+                  "POST /infer", "classify a picture (multipart part 'image' or raw body)",
+                  "POST /detect", "find things on a picture", "status", "model_loaded",
+                  served != NULL, "total_inferences", (json_int_t)inferences(server),
+                  "avg_inference_time_ms", rounded(average_seconds(server) * 1000)));
     scree_served_unref(served);
 }
 
@@ -85,76 +85,12 @@ void scree_api_ready(void *context, struct scree_request *request)
 
 /* ---- metrics ---- */
 
-static void measure_model(void *context, const struct scree_repository_entry *entry)
-{
-    struct scree_server *server = context;
-    struct scree_served *served = entry->served;
-    uint32_t waiting, busy;
-    char labels[160];
-
-    (void)snprintf(labels, sizeof labels, "model=\"%s\",version=\"%s\"", entry->name,
-                   entry->version);
-    scree_metrics_set(server->metrics, SCREE_METRIC_MODEL_LOADED, labels, served != NULL);
-    if (!served)
-        return;
-    scree_turns_count(&served->turns, &waiting, &busy);
-    scree_metrics_set(server->metrics, SCREE_METRIC_QUEUE_DEPTH, labels, waiting);
-    scree_metrics_set(server->metrics, SCREE_METRIC_INSTANCES, labels, served->n_instances);
-    scree_metrics_set(server->metrics, SCREE_METRIC_INSTANCES_BUSY, labels, busy);
-    scree_metrics_set(server->metrics, SCREE_METRIC_MODEL_LOAD_SECONDS, labels,
-                      (double)served->load_ns * 1e-9);
-}
-
-static void measure_models(struct scree_server *server)
-{
-    static const enum scree_metric of_models[] = {
-        SCREE_METRIC_MODEL_LOADED, SCREE_METRIC_QUEUE_DEPTH, SCREE_METRIC_INSTANCES,
-        SCREE_METRIC_INSTANCES_BUSY, SCREE_METRIC_MODEL_LOAD_SECONDS};
-
-    for (size_t i = 0; i < sizeof of_models / sizeof of_models[0]; i++)
-        scree_metrics_clear(server->metrics, of_models[i]);
-    scree_repository_visit(server->repository, measure_model, server);
-}
-
-/* The resident memory by /proc; 0 where that is not. */
-static double resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long size, resident = 0;
-
-    if (file && fscanf(file, "%lu %lu", &size, &resident) != 2)
-        resident = 0;
-    if (file)
-        (void)fclose(file);
-    return (double)resident * (double)sysconf(_SC_PAGESIZE);
-}
-
-static void measure_process(struct scree_server *server)
-{
-    struct scree_metrics *metrics = server->metrics;
-    uint32_t connections, requests;
-    struct rusage usage;
-
-    (void)getrusage(RUSAGE_SELF, &usage);
-    scree_metrics_set(metrics, SCREE_METRIC_CPU_SECONDS, "",
-                      (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6);
-    scree_metrics_set(metrics, SCREE_METRIC_RESIDENT, "", resident_bytes());
-    scree_metrics_set(metrics, SCREE_METRIC_START_TIME, "", (double)server->start_s);
-    scree_metrics_set(metrics, SCREE_METRIC_BUILD, "version=\"" SCREE_VERSION "\"", 1);
-    scree_metrics_set(metrics, SCREE_METRIC_QUEUE_CAPACITY, "", server->options.queue);
-    scree_http_count(server->http, &connections, &requests);
-    scree_metrics_set(metrics, SCREE_METRIC_CONNECTIONS, "", connections);
-    scree_metrics_set(metrics, SCREE_METRIC_IN_FLIGHT, "", requests);
-}
-
 void scree_api_metrics(void *context, struct scree_request *request)
 {
     struct scree_server *server = context;
     struct scree_buffer text = {.limit = (size_t)16 << 20};
 
-    measure_models(server);
-    measure_process(server);
+    scree_measure(server);
     scree_metrics_add(server->metrics, SCREE_METRIC_INFERENCES, "", 0);
     scree_metrics_add(server->metrics, SCREE_METRIC_INFERENCE_SECONDS, "", 0);
     scree_metrics_set(server->metrics, SCREE_METRIC_INFERENCE_AVERAGE, "", average_seconds(server));
@@ -294,16 +230,16 @@ static json_t *answer_json(const struct scree_served *served, const struct scree
         json = shares_json(served, answer);
         break;
     }
-    json_object_update_new(json,
-                           json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:{s:o, s:o, s:o, s:o, s:o}}",
-                                     "inference_time_ms", rounded((double)t->compute_ns / 1e6),
-                                     "model", served->name, "version", served->version, "device",
-                                     "cpu", "width", answer->w, "height", answer->h, "times_ms",
-                                     "queue", rounded((double)t->queue_ns / 1e6), "decode",
-                                     rounded((double)t->decode_ns / 1e6), "preprocess",
-                                     rounded((double)t->preprocess_ns / 1e6), "compute",
-                                     rounded((double)t->compute_ns / 1e6), "postprocess",
-                                     rounded((double)t->postprocess_ns / 1e6)));
+    json_object_update_new(
+        json,
+        json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:{s:o, s:o, s:o, s:o, s:o}}",
+                  "inference_time_ms", rounded((double)t->compute_ns / 1e6), "model", served->name,
+                  "version", served->version, "device", scree_ran_name(t->ran), "width", answer->w,
+                  "height", answer->h, "times_ms", "queue", rounded((double)t->queue_ns / 1e6),
+                  "decode", rounded((double)t->decode_ns / 1e6), "preprocess",
+                  rounded((double)t->preprocess_ns / 1e6), "compute",
+                  rounded((double)t->compute_ns / 1e6), "postprocess",
+                  rounded((double)t->postprocess_ns / 1e6)));
     return json;
 }
 

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,8 +67,11 @@ struct scree_request {
     size_t n_reserved;  /* of the budget for bodies */
     size_t n_discarded; /* of a body that is too large */
     uint32_t n_pieces;  /* in which the body came */
-    uint64_t start_ns, id;
+    uint64_t start_ns;
     char peer[INET6_ADDRSTRLEN];
+    const char *id, *model, *version;
+    const char *trace; /* NULL or 32 digits */
+    size_t n_answered;
     /* the answer */
     int status; /* 0: none yet */
     const char *type;
@@ -91,10 +95,9 @@ struct scree_http {
     scree_answered_fn *answered;
     void *context;
     int epoll, event; /* event: an answer is there */
-    uint16_t port;
     struct connection *connections;
     uint32_t n_connections, n_requests;
-    uint64_t next_id;
+    uint64_t run, next_id; /* of a request: which start of the server, and the how many-th */
     size_t n_bodies_bytes;
     bool draining;
     /* shared with the workers */
@@ -279,12 +282,52 @@ static void read_peer(struct scree_request *request)
         MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *address = info ? info->client_addr : NULL;
 
+    const struct in6_addr *v6;
+
     if (address && address->sa_family == AF_INET)
         (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr,
                         request->peer, sizeof request->peer);
-    else if (address && address->sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr,
-                        request->peer, sizeof request->peer);
+    if (!address || address->sa_family != AF_INET6)
+        return;
+    v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(v6))
+        (void)inet_ntop(AF_INET, &v6->s6_addr[12], request->peer, sizeof request->peer);
+    else
+        (void)inet_ntop(AF_INET6, v6, request->peer, sizeof request->peer);
+}
+
+/* Fixes what stands for the request; false without memory. */
+static bool read_id(struct scree_request *request)
+{
+    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
+    const char *id = scree_request_header(request, "x-request-id");
+    size_t n = id ? strlen(id) : 0;
+    char made[48];
+
+    request->http->next_id++;
+    if (n == 0 || n > 64 || strspn(id, good) != n) {
+        (void)snprintf(made, sizeof made, "%016llx-%llx", (unsigned long long)request->http->run,
+                       (unsigned long long)request->http->next_id);
+        id = made;
+    }
+    request->id = scree_arena_strndup(&request->arena, id, strlen(id));
+    return request->id != NULL;
+}
+
+/* "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"; later versions may have more. */
+static void read_trace(struct scree_request *request)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *text = scree_request_header(request, "traceparent");
+    char *trace;
+
+    if (!text || strlen(text) < 55 || strspn(text, digits) != 2 || memcmp(text, "ff", 2) == 0 ||
+        text[2] != '-' || strspn(text + 3, digits) != 32 || text[35] != '-' ||
+        strspn(text + 36, digits) != 16 || text[52] != '-')
+        return;
+    trace = scree_arena_strndup(&request->arena, text + 3, 32);
+    if (trace && strspn(trace, "0") != 32)
+        request->trace = trace;
 }
 
 static void free_request(struct scree_request *request)
@@ -308,7 +351,7 @@ static struct scree_request *new_request(struct scree_http *http, struct MHD_Con
     request->mhd = mhd;
     request->connection = connection_of(mhd);
     request->start_ns = now_ns();
-    request->id = ++http->next_id;
+    request->model = request->version = "";
     request->body.limit = http->limits.max_body_bytes;
     http->n_requests++;
     scree_arena_init(&request->arena, 4 * http->limits.max_header_bytes + MORE_BYTES);
@@ -322,6 +365,11 @@ static struct scree_request *new_request(struct scree_http *http, struct MHD_Con
     }
     request->announced = read_announced(request);
     read_peer(request);
+    read_trace(request);
+    if (!read_id(request)) {
+        free_request(request);
+        return NULL;
+    }
     return request;
 }
 
@@ -547,13 +595,17 @@ static bool body_is_unread(const struct scree_request *request)
 static enum MHD_Result answer(struct scree_request *request)
 {
     struct scree_http *http = request->http;
-    struct MHD_Response *response = make_response(request);
+    struct MHD_Response *response;
     enum MHD_Result rc;
+
+    request->n_answered = request->static_reply ? request->n_static : request->reply.n;
+    response = make_response(request);
 
     if (!response)
         return MHD_NO;
     if (request->type)
         (void)MHD_add_response_header(response, "Content-Type", request->type);
+    (void)MHD_add_response_header(response, "X-Request-ID", request->id);
     for (size_t i = 0; i < request->n_added; i++)
         (void)MHD_add_response_header(response, request->added[i].name, request->added[i].value);
     if (http->draining || body_is_unread(request))
@@ -630,54 +682,24 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 
 /* ---- the server ---- */
 
-static int parse_address(const char *address, uint16_t port, struct sockaddr_storage *ret)
-{
-    struct sockaddr_in *v4 = (void *)ret;
-    struct sockaddr_in6 *v6 = (void *)ret;
-
-    memset(ret, 0, sizeof *ret);
-    if (address && inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        return 0;
-    }
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(port);
-    return !address || !*address || inet_pton(AF_INET6, address, &v6->sin6_addr) == 1 ? 0 : -EINVAL;
-}
-
 static int start_daemon(struct scree_http *http, const struct scree_http_options *options,
                         struct scree_error *err)
 {
-    const char *address = options->address;
-    uint16_t port = options->port;
-    unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
-    const union MHD_DaemonInfo *info;
-    struct sockaddr_storage where;
+    const unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
 
-    if (parse_address(address, port, &where) < 0)
-        return scree_fail(err, EINVAL, "'%s' is not an address", address);
-    if (where.ss_family == AF_INET6)
-        flags |= MHD_USE_DUAL_STACK;
     errno = 0;
     http->mhd = MHD_start_daemon(
-        flags, port, NULL, NULL, on_access, http, MHD_OPTION_SOCK_ADDR, &where,
+        flags, 0, NULL, NULL, on_access, http, MHD_OPTION_LISTEN_SOCKET, options->listener,
         MHD_OPTION_CONNECTION_LIMIT, http->limits.max_connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, http->limits.max_connections_per_ip,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         http->limits.max_header_bytes + http->limits.max_headers * 64 + MORE_BYTES,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
-    if (!http->mhd)
-        return scree_fail(err,
-                          errno == EADDRINUSE ? EBUSY
-                          : errno == EACCES   ? EACCES
-                                              : EIO,
-                          "cannot listen on port %u: %s", port, strerror(errno));
-    info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_BIND_PORT);
-    http->port = info ? info->port : port;
-    return 0;
+        on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http, MHD_OPTION_END);
+    if (http->mhd)
+        return 0;
+    (void)close(options->listener);
+    return scree_fail(err, EIO, "libmicrohttpd does not start: %s", strerror(errno));
 }
 
 /* One descriptor for libmicrohttpd's and for answers of the workers. */
@@ -702,8 +724,10 @@ int scree_http_new(const struct scree_http_options *options, struct scree_http *
     uint32_t max_workers = options->limits.max_workers;
     int rc;
 
-    if (!http)
+    if (!http) {
+        (void)close(options->listener);
         return scree_fail_memory(err, sizeof *http);
+    }
     *http = (struct scree_http){.limits = options->limits,
                                 .routes = options->routes,
                                 .gate = options->gate,
@@ -711,11 +735,17 @@ int scree_http_new(const struct scree_http_options *options, struct scree_http *
                                 .context = options->context,
                                 .epoll = -1,
                                 .event = -1};
+    if (getrandom(&http->run, sizeof http->run, GRND_NONBLOCK) < 0)
+        http->run = now_ns();
     pthread_mutex_init(&http->lock, NULL);
     pthread_cond_init(&http->work_is_there, NULL);
     http->workers = calloc(max_workers, sizeof *http->workers);
-    rc = http->workers ? start_daemon(http, options, err)
-                       : scree_fail_memory(err, max_workers * sizeof *http->workers);
+    if (http->workers) {
+        rc = start_daemon(http, options, err);
+    } else {
+        (void)close(options->listener);
+        rc = scree_fail_memory(err, max_workers * sizeof *http->workers);
+    }
     if (rc >= 0)
         rc = join_events(http, err);
     if (rc < 0) {
@@ -724,11 +754,6 @@ int scree_http_new(const struct scree_http_options *options, struct scree_http *
     }
     *ret_http = http;
     return 0;
-}
-
-uint16_t scree_http_port(const struct scree_http *http)
-{
-    return http->port;
 }
 
 int scree_http_fd(const struct scree_http *http)
@@ -854,9 +879,40 @@ const char *scree_request_peer(const struct scree_request *request)
     return request->peer;
 }
 
-uint64_t scree_request_id(const struct scree_request *request)
+const char *scree_request_id(const struct scree_request *request)
 {
     return request->id;
+}
+
+const char *scree_request_trace(const struct scree_request *request)
+{
+    return request->trace;
+}
+
+void scree_request_set_model(struct scree_request *request, const char *model, const char *version)
+{
+    const char *name = scree_arena_strndup(&request->arena, model, strlen(model));
+
+    version = scree_arena_strndup(&request->arena, version, strlen(version));
+    if (name && version) {
+        request->model = name;
+        request->version = version;
+    }
+}
+
+const char *scree_request_model(const struct scree_request *request)
+{
+    return request->model;
+}
+
+const char *scree_request_version(const struct scree_request *request)
+{
+    return request->version;
+}
+
+size_t scree_request_n_answered(const struct scree_request *request)
+{
+    return request->n_answered;
 }
 
 bool scree_request_is_gone(const struct scree_request *request)

@@ -68,8 +68,7 @@ struct scree_route {
 typedef void scree_answered_fn(void *context, const struct scree_request *request, int status);
 
 struct scree_http_options {
-    const char *address;              /* "" or NULL: all addresses */
-    uint16_t port;                    /* 0: any free one */
+    int listener;                     /* a socket that listens; taken over, on failure too */
     const struct scree_route *routes; /* end with a row of NULL; borrowed */
     scree_handler_fn *gate;           /* asked before a route's `admit`; may refuse by replying */
     scree_answered_fn *answered;
@@ -77,12 +76,9 @@ struct scree_http_options {
     struct scree_http_limits limits;
 };
 
-/* Starts listening. Errors: EINVAL (address), EBUSY (the port is taken), EACCES, EIO, ENOMEM. */
+/* Starts answering. Errors: EIO, ENOMEM. */
 int scree_http_new(const struct scree_http_options *options, struct scree_http **ret_http,
                    struct scree_error *err);
-
-/* The port it listens on. */
-uint16_t scree_http_port(const struct scree_http *http);
 
 /* A descriptor to poll for reading, and how long to wait at most, in ms; when it is ready, or the
  * time is over, call scree_http_run(). */
@@ -129,8 +125,23 @@ uint64_t scree_request_start_ns(const struct scree_request *request);
 /* The peer's address as text. */
 const char *scree_request_peer(const struct scree_request *request);
 
-/* A number for logs, different for every request of a server. */
-uint64_t scree_request_id(const struct scree_request *request);
+/* What stands for the request in logs and answers: what its header X-Request-ID says, if that is up
+ * to 64 of [A-Za-z0-9_.:-], else made here, different for every request. */
+const char *scree_request_id(const struct scree_request *request);
+
+/* The trace that the request belongs to by its header traceparent, 32 hexadecimal digits; NULL if
+ * there is none. Source: W3C, "Trace Context". */
+const char *scree_request_trace(const struct scree_request *request);
+
+/* Notes which model answers, for the log and the metrics; model and version are copied. */
+void scree_request_set_model(struct scree_request *request, const char *model, const char *version);
+
+/* What was noted, "" if nothing was. */
+const char *scree_request_model(const struct scree_request *request);
+const char *scree_request_version(const struct scree_request *request);
+
+/* How many bytes the answer's body has. */
+size_t scree_request_n_answered(const struct scree_request *request);
 
 /* True if the client has gone away, so that nobody would read an answer. */
 bool scree_request_is_gone(const struct scree_request *request);

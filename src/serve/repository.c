@@ -204,6 +204,63 @@ static void count_load(struct scree_repository *repository, const struct entry *
     scree_metrics_add(repository->options.metrics, SCREE_METRIC_RELOADS, labels, 1);
 }
 
+/* Whether there is room for one more version beside all that is loaded. */
+static int check_memory(struct scree_repository *repository, const struct scree_served *served,
+                        struct scree_error *err)
+{
+    size_t limit = repository->options.config->options.model_memory;
+    uint64_t used = 0;
+
+    for (const struct entry *e = repository->entries; e; e = e->next)
+        used += e->served ? e->served->n_bytes : 0;
+    if (limit == 0 || (used <= limit && served->n_bytes <= limit - used))
+        return 0;
+    return scree_fail(
+        err, ENOMEM, "it takes %.1f MiB, and of the %.1f MiB for all models %.1f are taken",
+        (double)served->n_bytes / 1048576, (double)limit / 1048576, (double)used / 1048576);
+}
+
+/* "1, 224, 224, 3" */
+static void format_shape(const struct scree_tensor *tensor, char *text, size_t n)
+{
+    size_t at = 0;
+
+    text[0] = '\0';
+    for (int32_t i = 0; i < tensor->shape.rank && at + 16 < n; i++)
+        at += (size_t)snprintf(text + at, n - at, "%s%d", i ? ", " : "", tensor->shape.dims[i]);
+}
+
+/* With the words of the service before scree, for those who look for them. */
+static void log_loaded(struct scree_log *log, const struct entry *entry,
+                       const struct scree_served *served)
+{
+    char text[PATH_MAX + 64], shape[128], nodes[2][16], ms[24];
+    struct scree_tensor input;
+
+    (void)snprintf(nodes[0], sizeof nodes[0], "%u", served->n_npu_nodes);
+    (void)snprintf(nodes[1], sizeof nodes[1], "%u", served->n_cpu_nodes);
+    (void)snprintf(ms, sizeof ms, "%.1f", (double)served->load_ns / 1e6);
+    if (served->note[0])
+        scree_log(log, SCREE_LOG_WARNING, served->note, "model", served->name, NULL);
+    if (served->delegate[0] && served->ran != SCREE_RAN_CPU)
+        scree_log(log, SCREE_LOG_INFO, "\u2713 Teflon delegate loaded successfully", "delegate",
+                  served->delegate, "model", served->name, NULL);
+    (void)snprintf(text, sizeof text, "\u2713 Model loaded: %s", entry->path);
+    scree_log(log, SCREE_LOG_INFO, text, "model", served->name, "version", served->version,
+              "sha256", served->sha256, "device", scree_ran_name(served->ran), "npu_nodes",
+              nodes[0], "cpu_nodes", nodes[1], "load_ms", ms, NULL);
+    if (scree_model_input(served->model, 0, &input) >= 0) {
+        format_shape(&input, shape, sizeof shape);
+        (void)snprintf(text, sizeof text, "  Input shape: [%s]", shape);
+        scree_log(log, SCREE_LOG_INFO, text, "model", served->name, NULL);
+    }
+    if (served->labels) {
+        (void)snprintf(text, sizeof text, "\u2713 Loaded %u labels",
+                       scree_labels_count(served->labels));
+        scree_log(log, SCREE_LOG_INFO, text, "model", served->name, NULL);
+    }
+}
+
 static struct scree_session_options session_options(const struct scree_server_options *server,
                                                     const struct scree_model_options *model)
 {
@@ -240,11 +297,17 @@ static int load(struct scree_repository *repository, struct entry *entry, struct
     wanted.max_waiting = (uint32_t)model.queue;
     (void)identify(entry->path, &entry->identity);
     rc = scree_served_new(&wanted, &served, &why);
+    if (rc >= 0)
+        rc = check_memory(repository, served, &why);
     count_load(repository, entry, rc >= 0);
     if (rc >= 0) {
+        log_loaded(repository->options.log, entry, served);
         set_served(repository, entry, served, "");
         return 0;
     }
+    scree_served_unref(served);
+    scree_log(options->log, SCREE_LOG_ERROR, "\u2717 Failed to load model", "model", entry->name,
+              "version", entry->version, "reason", why.text, NULL);
     pthread_mutex_lock(&repository->lock);
     (void)snprintf(entry->reason, sizeof entry->reason, "%s", why.text);
     pthread_mutex_unlock(&repository->lock);

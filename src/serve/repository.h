@@ -16,6 +16,7 @@
 #define SCREE_SERVE_REPOSITORY_H
 
 #include "serve/config.h"
+#include "serve/log.h"
 #include "serve/metrics.h"
 #include "serve/served.h"
 
@@ -28,6 +29,7 @@ struct scree_repository_options {
     const struct scree_config *config; /* what is said of each model; borrowed */
     struct scree_turns *decoders;
     struct scree_metrics *metrics; /* borrowed */
+    struct scree_log *log;         /* the same */
 };
 
 /* An empty repository; scree_repository_scan() fills it. options' texts are copied.

@@ -1,16 +1,15 @@
 #include "serve/served.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SIDE_ENDING ".json"
+#include "base/file.h"
+#include "base/sha256.h"
 
-struct scree_instance {
-    struct scree_session *session;
-    struct scree_vision *vision; /* NULL without a task */
-};
+#define SIDE_ENDING ".json"
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -76,6 +75,76 @@ static int open_instance(struct scree_served *served, struct scree_instance *ins
     return rc >= 0 ? scree_session_run(instance->session, err) : rc;
 }
 
+const char *scree_ran_name(enum scree_ran ran)
+{
+    static const char *const names[] = {"cpu", "npu", "mixed"};
+
+    return names[ran];
+}
+
+/* Where an instance runs: by its matrix products, or, if it has none, by all its operators. */
+static enum scree_ran find_device(const struct scree_session *session, uint32_t *ret_npu,
+                                  uint32_t *ret_cpu)
+{
+    uint64_t macs[2] = {0};
+    uint32_t nodes[2] = {0};
+    struct scree_node_report report;
+
+    for (uint32_t i = 0; scree_session_report(session, i, &report) >= 0; i++) {
+        bool is_cpu = strcmp(report.device, "cpu") == 0;
+
+        if (!is_cpu && strcmp(report.device, "none") == 0)
+            continue;
+        nodes[is_cpu]++;
+        macs[is_cpu] += report.macs;
+    }
+    *ret_npu = nodes[0];
+    *ret_cpu = nodes[1];
+    if (nodes[0] == 0)
+        return SCREE_RAN_CPU;
+    return macs[1] > 0 || (macs[0] == 0 && nodes[1] > 0) ? SCREE_RAN_MIXED : SCREE_RAN_NPU;
+}
+
+/* Settles what all instances together are. */
+static void tell_device(struct scree_served *served)
+{
+    struct scree_run_stats stats;
+    struct scree_memory memory = {0};
+    size_t n_bytes = 0;
+
+    for (uint32_t i = 0; i < served->n_instances; i++) {
+        struct scree_instance *instance = &served->instances[i];
+
+        instance->ran = find_device(instance->session, &served->n_npu_nodes, &served->n_cpu_nodes);
+        served->ran = i == 0 || served->ran == instance->ran ? instance->ran : SCREE_RAN_MIXED;
+        scree_session_memory(instance->session, &memory);
+        n_bytes += memory.arena_bytes;
+        scree_session_stats(instance->session, &stats);
+        if (stats.delegate)
+            (void)snprintf(served->delegate, sizeof served->delegate, "%s", stats.delegate);
+        if (stats.note[0])
+            (void)snprintf(served->note, sizeof served->note, "%s", stats.note);
+    }
+    served->n_bytes += n_bytes + memory.constants_bytes;
+}
+
+/* What the file is, and how long. */
+static int tell_file(struct scree_served *served, const char *path, struct scree_error *err)
+{
+    struct scree_mapped file;
+    struct scree_sha256 sha;
+    int rc = scree_mapped_open(path, &file, err);
+
+    if (rc < 0)
+        return rc;
+    scree_sha256_init(&sha);
+    scree_sha256_add(&sha, file.bytes, file.n_bytes);
+    scree_sha256_end(&sha, served->sha256);
+    served->n_bytes = file.n_bytes;
+    scree_mapped_done(&file);
+    return 0;
+}
+
 static int open_labels(struct scree_served *served, const char *name, struct scree_error *err)
 {
     struct scree_vision *vision = served->instances[0].vision;
@@ -101,10 +170,14 @@ static int load(struct scree_served *served, const struct scree_served_options *
     char *side = find_side_file(options->path);
     int rc = scree_model_open(options->path, &served->model, err);
 
+    if (rc >= 0)
+        rc = tell_file(served, options->path, err);
     for (uint32_t i = 0; rc >= 0 && i < served->n_instances; i++)
         rc = open_instance(served, &served->instances[i], options, side, err);
     if (rc >= 0)
         rc = open_labels(served, options->labels, err);
+    if (rc >= 0)
+        tell_device(served);
     free(side);
     return rc;
 }
@@ -182,6 +255,29 @@ static void count(struct scree_served *served, int rc, const struct scree_times 
     stats->compute_ns += times->compute_ns;
     stats->postprocess_ns += times->postprocess_ns;
     stats->last_ms = now_ns(CLOCK_REALTIME) / 1000000u;
+}
+
+/* ---- runs ---- */
+
+/* Runs an instance and tells where, as the delegate's checks found it. */
+static int run(struct scree_served *served, struct scree_instance *instance,
+               struct scree_times *times, struct scree_error *err)
+{
+    uint64_t start = now_ns(CLOCK_MONOTONIC);
+    struct scree_run_stats before, after;
+    int rc;
+
+    scree_session_stats(instance->session, &before);
+    rc = scree_session_run(instance->session, err);
+    scree_session_stats(instance->session, &after);
+    instance->busy_ns += lap(&start);
+    served->stats.n_repeated += after.repeated - before.repeated;
+    served->stats.n_rested += after.fallbacks - before.fallbacks;
+    if (after.verified - before.verified == after.runs - before.runs)
+        times->ran = instance->ran;
+    else
+        times->ran = after.verified == before.verified ? SCREE_RAN_CPU : SCREE_RAN_MIXED;
+    return rc;
 }
 
 /* ---- pictures ---- */
@@ -272,10 +368,9 @@ static int open_picture(struct look *look, struct scree_error *err)
 }
 
 /* With an instance at hand. */
-static int compute(struct look *look, const struct scree_instance *instance,
-                   struct scree_error *err)
+static int compute(struct look *look, struct scree_instance *instance, struct scree_error *err)
 {
-    const struct scree_served *served = look->served;
+    struct scree_served *served = look->served;
     struct scree_answer *answer = look->answer;
     const struct scree_image *image = look->ask->image ? look->ask->image : answer->image;
     int rc = scree_session_set_image(instance->session, served->picture_input, image,
@@ -289,7 +384,7 @@ static int compute(struct look *look, const struct scree_instance *instance,
         scree_image_free(answer->image);
         answer->image = NULL;
     }
-    rc = scree_session_run(instance->session, err);
+    rc = run(look->served, instance, &answer->times, err);
     answer->times.compute_ns = lap(&look->clock);
     if (rc < 0)
         return rc;
@@ -361,9 +456,11 @@ void scree_answer_done(struct scree_answer *answer)
 
 /* ---- tensors ---- */
 
-static int run_tensors(struct scree_session *session, const struct scree_tensor_ask *ask,
-                       struct scree_times *times, struct scree_error *err)
+static int run_tensors(struct scree_served *served, struct scree_instance *instance,
+                       const struct scree_tensor_ask *ask, struct scree_times *times,
+                       struct scree_error *err)
 {
+    struct scree_session *session = instance->session;
     uint64_t clock = now_ns(CLOCK_MONOTONIC);
     int rc;
 
@@ -374,7 +471,7 @@ static int run_tensors(struct scree_session *session, const struct scree_tensor_
     rc = ask->fill(ask->context, session, err);
     times->preprocess_ns = lap(&clock);
     if (rc >= 0)
-        rc = scree_session_run(session, err);
+        rc = run(served, instance, times, err);
     times->compute_ns = lap(&clock);
     if (rc >= 0)
         rc = ask->take(ask->context, session, err);
@@ -392,7 +489,7 @@ int scree_served_run(struct scree_served *served, const struct scree_tensor_ask 
 
     times.queue_ns = lap(&clock);
     if (rc >= 0) {
-        rc = run_tensors(served->instances[index].session, ask, &times, err);
+        rc = run_tensors(served, &served->instances[index], ask, &times, err);
         scree_turns_give(&served->turns, index);
     }
     count(served, rc, &times, lap(&start));

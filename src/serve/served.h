@@ -19,9 +19,21 @@
 #include "media/image.h"
 #include "serve/turns.h"
 
-/* How long the stages of an answer took. */
+/* Where a model ran: on the NPU if all its matrix products did, whatever small operators were left
+ * to the CPU beside it. */
+enum scree_ran {
+    SCREE_RAN_CPU,
+    SCREE_RAN_NPU,
+    SCREE_RAN_MIXED,
+};
+
+/* "cpu", "npu" or "mixed". */
+const char *scree_ran_name(enum scree_ran ran);
+
+/* How long the stages of an answer took, and where it was computed. */
 struct scree_times {
     uint64_t queue_ns, decode_ns, preprocess_ns, compute_ns, postprocess_ns;
+    enum scree_ran ran;
 };
 
 struct scree_served_options {
@@ -40,9 +52,18 @@ struct scree_served_stats {
     atomic_uint_fast64_t ok_ns, failed_ns; /* whole requests */
     atomic_uint_fast64_t queue_ns, decode_ns, preprocess_ns, compute_ns, postprocess_ns;
     atomic_uint_fast64_t last_ms; /* of the last inference, since 1970 */
+    /* Parts of the model that the CPU had to do in place of the NPU: a run that was not trusted,
+     * and those after several such runs. */
+    atomic_uint_fast64_t n_repeated, n_rested;
 };
 
-struct scree_instance;
+/* One of a model's sessions. */
+struct scree_instance {
+    struct scree_session *session;
+    struct scree_vision *vision;  /* NULL without a task */
+    enum scree_ran ran;           /* when nothing goes wrong */
+    atomic_uint_fast64_t busy_ns; /* in runs */
+};
 
 struct scree_served {
     atomic_uint n_refs;
@@ -60,6 +81,12 @@ struct scree_served {
     struct scree_turns *decoders;
     struct scree_served_stats stats;
     uint64_t load_ns;
+    enum scree_ran ran; /* of all instances, when nothing goes wrong */
+    uint32_t n_npu_nodes, n_cpu_nodes;
+    char delegate[256]; /* the path of the library; "" without one */
+    char note[384];     /* why the NPU is not used although it was looked for; "" if it is */
+    char sha256[65];    /* of the file */
+    uint64_t n_bytes;   /* of memory that it takes: file, constants, sessions */
 };
 
 /* Loads a model, makes its instances and runs each once, so that the first request is as fast as

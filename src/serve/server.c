@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "serve/listen.h"
+
 #define MAX_DECODERS     64
 #define MAX_WAIT_DECODER 256
 #define NS_A_MS          UINT64_C(1000000)
@@ -33,21 +35,48 @@ static const char *api_of(const char *path)
     return "other";
 }
 
+static double seconds_since(uint64_t start_ns)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - (double)start_ns * 1e-9;
+}
+
+static void log_request(struct scree_server *server, const struct scree_request *request,
+                        int status, double seconds)
+{
+    enum scree_log_level level = status >= 500   ? SCREE_LOG_WARNING
+                                 : status >= 400 ? SCREE_LOG_INFO
+                                                 : SCREE_LOG_DEBUG;
+    const char *model = scree_request_model(request);
+    char text[512], code[16], ms[32], n_bytes[32];
+
+    (void)snprintf(code, sizeof code, "%d", status);
+    (void)snprintf(ms, sizeof ms, "%.3f", seconds * 1e3);
+    (void)snprintf(n_bytes, sizeof n_bytes, "%zu", scree_request_n_answered(request));
+    (void)snprintf(text, sizeof text, "%s %s %.256s %s %sms", scree_request_peer(request),
+                   scree_request_method(request), scree_request_path(request), code, ms);
+    scree_log(&server->log, level, text, "request_id", scree_request_id(request), "trace_id",
+              scree_request_trace(request), "peer", scree_request_peer(request), "method",
+              scree_request_method(request), "path", scree_request_path(request), "status", code,
+              "bytes", n_bytes, "ms", ms, "model", *model ? model : NULL, NULL);
+}
+
 static void on_answered(void *context, const struct scree_request *request, int status)
 {
     struct scree_server *server = context;
-    struct timespec now;
-    double seconds;
-    char labels[64];
+    double seconds = seconds_since(scree_request_start_ns(request));
+    const char *api = api_of(scree_request_path(request));
+    const char *model = scree_request_model(request);
+    char labels[192];
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    seconds = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 -
-              (double)scree_request_start_ns(request) * 1e-9;
-    (void)snprintf(labels, sizeof labels, "api=\"%s\",code=\"%d\"",
-                   api_of(scree_request_path(request)), status);
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",version=\"%s\",api=\"%s\",code=\"%d\"",
+                   model, scree_request_version(request), api, status);
     scree_metrics_add(server->metrics, SCREE_METRIC_REQUESTS, labels, 1);
-    (void)snprintf(labels, sizeof labels, "api=\"%s\"", api_of(scree_request_path(request)));
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",api=\"%s\"", model, api);
     scree_metrics_observe(server->metrics, SCREE_METRIC_REQUEST_SECONDS, labels, seconds);
+    log_request(server, request, status, seconds);
 }
 
 /* ---- start ---- */
@@ -85,6 +114,7 @@ static int open_models(struct scree_server *server, struct scree_error *err)
         .labels = options->labels,
         .config = server->config,
         .decoders = &server->decoders,
+        .log = &server->log,
         .metrics = server->metrics,
     };
     struct scree_error why;
@@ -100,7 +130,7 @@ static int open_models(struct scree_server *server, struct scree_error *err)
     if (rc < 0)
         return scree_fail(err, -rc, "%s", why.text);
     if (rc > 0)
-        fprintf(stderr, "scree serve: %s\n", why.text);
+        scree_log(&server->log, SCREE_LOG_ERROR, why.text, NULL);
     return 0;
 }
 
@@ -130,14 +160,32 @@ static struct scree_http_limits http_limits(const struct scree_server_options *o
     };
 }
 
+static void log_start(struct scree_server *server)
+{
+    struct scree_served *served = NULL;
+    char text[SCREE_LOG_MAX_LINE / 2];
+
+    if (server->zmq) {
+        (void)snprintf(text, sizeof text, "zmq at %s", scree_zmq_endpoint(server->zmq));
+        scree_log(&server->log, SCREE_LOG_INFO, text, NULL);
+    }
+    (void)snprintf(text, sizeof text, "listening on port %u", server->port);
+    scree_log(&server->log, SCREE_LOG_INFO, text, NULL);
+    (void)scree_repository_get(server->repository, NULL, NULL, &served, NULL);
+    if (served)
+        scree_log(&server->log, SCREE_LOG_INFO, "\u2713 Server ready", NULL);
+    else
+        scree_log(&server->log, SCREE_LOG_ERROR,
+                  "\u2717 Failed to load model, server running in degraded state", NULL);
+    scree_served_unref(served);
+}
+
 int scree_server_new(const struct scree_config *config, struct scree_server **ret_server,
                      struct scree_error *err)
 {
     const struct scree_server_options *options = &config->options;
     struct scree_server *server = calloc(1, sizeof *server);
-    const struct scree_http_options http = {
-        .address = options->address,
-        .port = (uint16_t)options->port,
+    struct scree_http_options http = {
         .routes = scree_routes,
         .gate = scree_api_gate,
         .answered = on_answered,
@@ -154,6 +202,9 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     server->start_s = (uint64_t)time(NULL);
     scree_access_init(&server->access);
     scree_turns_init(&server->decoders, count_decoders(), MAX_WAIT_DECODER);
+    scree_log_init(&server->log, STDERR_FILENO, (enum scree_log_level)options->log_level,
+                   (enum scree_log_format)options->log_format);
+    (void)scree_tree_open("/", &server->tree, NULL);
     rc = open_signals(server, err);
     if (rc >= 0)
         rc = read_tokens(server, err);
@@ -162,11 +213,16 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     if (rc >= 0)
         rc = open_models(server, err);
     if (rc >= 0)
+        rc = http.listener = scree_listen(options->address, (uint16_t)options->port, err);
+    if (rc >= 0) {
+        server->port = scree_listen_port(http.listener);
         rc = scree_http_new(&http, &server->http, err);
+    }
     if (rc < 0) {
         scree_server_free(server);
         return rc;
     }
+    log_start(server);
     *ret_server = server;
     return 0;
 }
@@ -185,9 +241,9 @@ static void read_signals(struct scree_server *server)
             continue;
         }
         if (read_tokens(server, &err) < 0)
-            fprintf(stderr, "scree serve: %s\n", err.text);
+            scree_log(&server->log, SCREE_LOG_ERROR, err.text, NULL);
         if (scree_repository_scan(server->repository, &err) != 0)
-            fprintf(stderr, "scree serve: %s\n", err.text);
+            scree_log(&server->log, SCREE_LOG_ERROR, err.text, NULL);
     }
 }
 
@@ -227,6 +283,7 @@ void scree_server_free(struct scree_server *server)
     scree_http_free(server->http);
     scree_repository_free(server->repository);
     scree_metrics_free(server->metrics);
+    scree_tree_free(server->tree);
     scree_turns_done(&server->decoders);
     scree_access_done(&server->access);
     if (server->signals >= 0)

@@ -13,9 +13,12 @@
 
 #include <jansson.h>
 
+#include "device/tree.h"
+
 #include "serve/access.h"
 #include "serve/config.h"
 #include "serve/http.h"
+#include "serve/log.h"
 #include "serve/metrics.h"
 #include "serve/repository.h"
 #include "serve/zmq.h"
@@ -25,12 +28,15 @@ struct scree_server {
     struct scree_server_options options; /* its settings */
     struct scree_access access;
     struct scree_http *http;
+    struct scree_log log;
+    struct scree_tree *tree; /* what the machine tells of its chip; NULL: nothing */
     struct scree_metrics *metrics;
     struct scree_repository *repository;
     struct scree_turns decoders;
     struct scree_zmq *zmq; /* NULL: none */
     atomic_bool is_loaded; /* models were looked for once */
     int signals, watch;    /* descriptors: SIGTERM ...; changes in the folder */
+    uint16_t port;
     bool stopping;
     uint64_t start_s; /* since 1970 */
 };
@@ -111,6 +117,15 @@ scree_zmq_answer_fn scree_api_frigate;
 int scree_api_look(struct scree_server *server, struct scree_request *request, const char *model,
                    const struct scree_ask *ask, struct scree_served **ret_served,
                    struct scree_answer *ret_answer, struct scree_error *err);
+
+/* Counts an inference and its times. */
+void scree_api_observe(struct scree_server *server, const struct scree_served *served,
+                       const struct scree_times *times);
+
+/* Adds where it ran and how long each stage took, as headers that browsers and scripts read, and
+ * logs that. */
+void scree_api_add_headers(struct scree_server *server, struct scree_request *request,
+                           const struct scree_served *served, const struct scree_times *times);
 
 /* The name of a class in text[n]; "class 7" without one. */
 const char *scree_api_label(const struct scree_served *served, int32_t class_id, char *text,

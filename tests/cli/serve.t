@@ -16,7 +16,7 @@ $ SCREE_QUEUE=9 scree serve -c s.ini --models m --queue 10 --check-config | grep
 queue = 10
 queue = 8
 
-$ MODEL_PATH=m.tflite PORT=81 scree serve --check-config | grep -e ^model -e ^port
+$ MODEL_PATH=m.tflite PORT=81 scree serve --check-config | grep -e '^model ' -e '^port '
 model = m.tflite
 port = 81
 

@@ -136,7 +136,7 @@ ZEROS = [(0.0,) * 6] * 20
 
 def start(*options, endpoint="tcp://127.0.0.1:0", **more):
     server = Server("--zmq", endpoint, *options, **more)
-    server.zmq = next(line.split()[-1] for line in server.log if " zmq at " in line)
+    server.zmq = next(line.split()[-1] for line in server.log if "zmq at " in line)
     return server
 
 
@@ -273,9 +273,9 @@ def test_reloads_are_not_noticed():
 
 def test_it_listens_before_the_models_are_there():
     """Loading takes two seconds: so long the server waits for a delegate that hangs."""
-    delegate = os.environ.get("SCREE_TEST_DELEGATE")
+    delegate = os.environ.get("DELEGATE")
     if not delegate:
-        print("# skipped: SCREE_TEST_DELEGATE names no delegate that hangs")
+        print("# skipped: DELEGATE names no delegate that hangs")
         return
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "zmq")

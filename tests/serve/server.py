@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -34,11 +35,13 @@ class Server:
         for line in self.process.stderr:
             self.log.append(line)
             if "listening on port" in line:
-                self.port = int(line.split()[-1])
+                self.port = int(re.search(r"port (\d+)", line)[1])
                 break
         else:
             raise SystemExit("the server did not start: " + "".join(self.log))
-        threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True).start()
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr),
+                                       daemon=True)
+        self.reader.start()
 
     def add(self, name, version, source=None):
         folder = self.folder / name / str(version)
@@ -86,6 +89,7 @@ class Server:
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(20)
+        self.reader.join(20)
         shutil.rmtree(self.folder)
         assert code == 0, f"exit code {code}: " + "".join(self.log)
 

@@ -1,0 +1,80 @@
+#include "serve/listen.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 511
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static bool parse_address(const char *address, uint16_t port, union address *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (address && inet_pton(AF_INET, address, &ret->v4.sin_addr) == 1) {
+        ret->v4.sin_family = AF_INET;
+        ret->v4.sin_port = htons(port);
+        return true;
+    }
+    ret->v6.sin6_family = AF_INET6;
+    ret->v6.sin6_port = htons(port);
+    return !address || !*address || inet_pton(AF_INET6, address, &ret->v6.sin6_addr) == 1;
+}
+
+static int fail(uint16_t port, struct scree_error *err)
+{
+    int code = errno == EADDRINUSE ? EBUSY : errno == EACCES ? EACCES : EIO;
+
+    return scree_fail(err, code, "cannot listen on port %u: %s", port, strerror(errno));
+}
+
+static int listen_at(const union address *at, uint16_t port, struct scree_error *err)
+{
+    socklen_t n = at->any.sa_family == AF_INET ? sizeof at->v4 : sizeof at->v6;
+    int fd = socket(at->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int on = 1, off = 0;
+    int rc;
+
+    if (fd < 0)
+        return fail(port, err);
+    /* So that connections of a server that was here before do not keep the port. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (at->any.sa_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (bind(fd, &at->any, n) >= 0 && listen(fd, BACKLOG) >= 0)
+        return fd;
+    rc = fail(port, err);
+    (void)close(fd);
+    return rc;
+}
+
+int scree_listen(const char *address, uint16_t port, struct scree_error *err)
+{
+    union address at;
+    int fd;
+
+    if (!parse_address(address, port, &at))
+        return scree_fail(err, EINVAL, "'%s' is not an address", address);
+    fd = listen_at(&at, port, err);
+    if (fd >= 0 || errno != EAFNOSUPPORT || (address && *address))
+        return fd;
+    (void)parse_address("0.0.0.0", port, &at); /* a machine without IPv6 */
+    return listen_at(&at, port, err);
+}
+
+uint16_t scree_listen_port(int fd)
+{
+    union address at = {0};
+    socklen_t n = sizeof at;
+
+    if (getsockname(fd, &at.any, &n) < 0)
+        return 0;
+    if (at.any.sa_family == AF_INET)
+        return ntohs(at.v4.sin_port);
+    return at.any.sa_family == AF_INET6 ? ntohs(at.v6.sin6_port) : 0;
+}

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Running the server: who may ask, what it tells, where it computes, which settings count.
+
+usage: ops.py SCREE MODELS-FOLDER [TEST...]      $DELEGATE: the test delegate
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from server import MODELS, PICTURE, SCREE, Server, main
+
+DELEGATE = os.environ.get("DELEGATE", "")
+
+
+def metrics(server, token=None):
+    """{series with its labels: value}"""
+    headers = {"Authorization": "Bearer " + token} if token else {}
+    _, text = server.ask("GET", "/metrics", headers=headers)
+    return {name: float(value) for name, value in
+            (line.rsplit(" ", 1) for line in text.decode().splitlines() if line[0] != "#")}
+
+
+def test_a_port_belongs_to_one():
+    with Server() as server:
+        other = subprocess.run([SCREE, "serve", "--models", server.folder, "--address", "127.0.0.1",
+                                "--port", str(server.port)], capture_output=True, text=True)
+        assert other.returncode == 1 and "Address already in use" in other.stderr, other
+
+
+def test_metrics():
+    with Server("--versions", "latest:2") as server:
+        server.add("classifier", 2)
+        server.reload(lambda: server.ask("POST", "/infer?version=2", PICTURE)[0].status == 200)
+        server.json("POST", "/infer?model=none", PICTURE, status=404)
+        server.json("POST", "/infer", b"no picture", status=400)
+        now = metrics(server)
+        asked = {name: value for name, value in now.items() if name.startswith("npu_requests_total")}
+        assert asked['npu_requests_total{model="classifier",version="2",api="plain",code="200"}'] >= 1
+        assert asked['npu_requests_total{model="",version="",api="plain",code="404"}'] >= 1
+        assert now["npu_inference_total"] >= 1
+        assert now["npu_inference_time_seconds_avg"] > 0
+        assert now['npu_request_rejected_total{reason="bad_image"}'] == 1
+        for name in ('npu_queue_duration_seconds_count{model="classifier"}',
+                     "npu_decode_duration_seconds_count",
+                     'npu_preprocess_duration_seconds_count{model="classifier"}',
+                     'npu_compute_duration_seconds_count{model="classifier",device="cpu"}',
+                     'npu_postprocess_duration_seconds_count{model="classifier"}',
+                     'npu_request_duration_seconds_count{model="classifier",api="plain"}',
+                     'npu_instance_busy_seconds_total'
+                     '{model="classifier",version="2",instance="0"}'):
+            assert now[name] > 0, name
+        assert now['npu_instances{model="classifier"}'] == 2
+        assert now['npu_queue_depth{model="classifier"}'] == 0
+        assert now["npu_queue_capacity"] == 32
+        assert now['npu_model_loaded{model="detector",version="1"}'] == 1
+        assert now['npu_model_reloads_total{model="classifier",result="ok"}'] == 2
+        assert now["process_open_fds"] > 3 and now["process_resident_memory_bytes"] > 1e6
+        info, = [name for name in now if name.startswith('npu_model_info{model="detector"')]
+        assert re.search(r'sha256="[0-9a-f]{64}",format="tflite",delegate="",npu_nodes="0"', info), info
+
+
+def test_device():
+    """The delegate takes convolutions; the product at the end of the classifier stays on the CPU."""
+    with Server("--delegate", DELEGATE, models=("classifier",)) as server:
+        response, text = server.ask("POST", "/infer", PICTURE)
+        assert response.getheader("X-Inference-Device") == "mixed", text
+        assert json.loads(text)["device"] == "mixed"
+        assert server.json("GET", "/")["hardware"] == "RK3588 NPU (Rockchip)"
+        now = metrics(server)
+        assert now['npu_compute_duration_seconds_count{model="classifier",device="mixed"}'] == 1
+        assert any('npu_nodes="10",cpu_nodes="5"' in name for name in now), now
+        assert any("Teflon delegate loaded" in line for line in server.log), server.log
+
+
+def test_a_delegate_that_fails_at_work():
+    with Server("--delegate", DELEGATE, "--delegate-option", "fault=write_half",
+                "--delegate-option", "after=1", models=("classifier",)) as server:
+        with Server(models=("classifier",)) as plain:
+            expected = plain.json("POST", "/infer", PICTURE)["predictions"]
+        for _ in range(8):
+            answer = server.json("POST", "/infer", PICTURE)
+            assert answer["device"] == "cpu" and answer["predictions"] == expected, answer
+        now = metrics(server)
+        assert now['npu_cpu_fallback_total{model="classifier",reason="bad_run"}'] >= 3, now
+        assert now['npu_cpu_fallback_total{model="classifier",reason="resting"}'] >= 1, now
+
+
+def test_the_npu_is_required():
+    with Server("--require-npu", "--delegate", DELEGATE, "--delegate-option",
+                "fault=abort_prepare", models=("classifier",)) as server:
+        server.json("POST", "/infer", PICTURE, status=503)
+        server.json("GET", "/readyz", status=503)
+        server.json("GET", "/livez")
+        assert any("degraded" in line for line in server.log), server.log
+
+
+def test_logs():
+    with Server("--log-format", "json", "--log-level", "debug") as server:
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        response, _ = server.ask("POST", "/infer", PICTURE, {
+            "X-Request-ID": "cam-7", "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+            "Authorization": "Bearer a-secret-of-mine"})
+        assert response.getheader("X-Request-ID") == "cam-7"
+        made = {server.ask("GET", "/none", headers={"X-Request-ID": "a b\"c"})[0]
+                .getheader("X-Request-ID") for _ in range(2)}
+        assert len(made) == 2, made
+        server.ask("GET", "/infer?key=a-secret-of-mine")
+        server.ask("GET", "/%0a%7b%22level%22:1%7d%c2%9b")
+    lines = [json.loads(line) for line in server.log]
+    assert not any("secret" in line for line in server.log), server.log
+    asked = [line for line in lines if line.get("request_id") == "cam-7"]
+    assert len(asked) == 2 and all(line["trace_id"] == trace for line in asked), asked
+    assert asked[0]["msg"].startswith("Inference completed in ") and asked[0]["device"] == "cpu"
+    assert asked[1]["status"] == "200" and asked[1]["path"] == "/infer"
+
+
+def test_tokens():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "tokens")
+        with open(path, "w") as file:
+            file.write("the-first-token\nthe-second-token\n")
+        with Server("--token-file", path) as server:
+            response, text = server.ask("POST", "/infer", PICTURE)
+            assert response.status == 401 and response.getheader("WWW-Authenticate") == "Bearer"
+            assert b"the-" not in text
+            server.json("GET", "/metrics", status=401)
+            server.json("GET", "/health")
+            for token in ("the-first-token", "the-second-token"):
+                server.json("POST", "/infer", PICTURE, {"Authorization": "Bearer " + token})
+            server.json("POST", "/infer", PICTURE, {"Authorization": "Bearer the-first-toke"}, 401)
+            server.form("/v1/vision/detection?model=detector", image=PICTURE,
+                        api_key="the-first-token")
+            server.form("/v1/vision/detection?model=detector", 401, image=PICTURE, api_key="none")
+            assert metrics(server, "the-first-token")[
+                'npu_request_rejected_total{reason="auth"}'] == 4
+            with open(path, "w") as file:
+                file.write("the-third-token\n")
+            server.reload(lambda: server.ask(
+                "POST", "/infer", PICTURE,
+                {"Authorization": "Bearer the-third-token"})[0].status == 200)
+            server.json("POST", "/infer", PICTURE, {"Authorization": "Bearer the-first-token"}, 401)
+
+
+def test_memory_for_models():
+    size = (MODELS / "shapes_classifier.tflite").stat().st_size
+    with Server("--model-memory", str(2 * size), models=("classifier",)) as server:
+        server.add("detector", 1)
+        server.reload(lambda: any("for all models" in line for line in server.log))
+        server.json("POST", "/infer", PICTURE)
+        answer = server.json("POST", "/infer?model=detector", PICTURE, status=503)
+        assert "MiB" in answer["error"], answer
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
