@@ -92,10 +92,12 @@ static void gather(const struct work *work, const struct row *row, int64_t y, in
         memset(to, work->outside[0], (size_t)taps * channels);
         return;
     }
-    memset(to, work->outside[0], (size_t)begin * channels);
+    if (begin > 0)
+        memset(to, work->outside[0], (size_t)begin * channels);
     memcpy(to + (size_t)begin * channels, work->in + find_input(work, row, y, x + begin),
            (size_t)(end - begin) * channels);
-    memset(to + (size_t)end * channels, work->outside[0], (size_t)(taps - end) * channels);
+    if (end < taps)
+        memset(to + (size_t)end * channels, work->outside[0], (size_t)(taps - end) * channels);
 }
 
 /* Places a segment that may hang over the edge: where it lies in the input, or a copy. */
@@ -124,54 +126,93 @@ struct run {
 static void find_inside(const struct work *work, struct run *run, int64_t x, int64_t taps)
 {
     int64_t step = work->part->stride_w, room = work->gemm->shape.in_w - taps - x;
-    int64_t begin = x < 0 ? (step - 1 - x) / step : 0, end = room < 0 ? 0 : room / step + 1;
+    int64_t begin = x < 0 ? -x : 0, end = room < 0 ? 0 : room + 1;
 
+    if (step > 1) {
+        begin = (begin + step - 1) / step;
+        end = (end + step - 1) / step;
+    }
     run->begin = begin < run->n ? (int32_t)begin : run->n;
     run->end = end < run->n ? (int32_t)end : run->n;
     if (run->end < run->begin)
         run->end = run->begin;
 }
 
-/* Places segment (ty, tx), which begins at (y, x) in the first row of the run. */
-static void place_run_segment(const struct work *work, const struct row *row, const struct run *run,
-                              size_t segment, int64_t y, int64_t x, int64_t taps)
+/* A segment of a run: `a` of its first row, where that begins in the input, and how long it is. */
+struct segment {
+    size_t index;
+    const uint8_t **a;
+    int64_t y, x;
+    ptrdiff_t from; /* of (y, x), in bytes from work->in; used inside the input only */
+    int64_t taps;
+};
+
+/* Places a segment in rows [begin, end) of the run, which may hang over the edge. */
+static void place_edge(const struct work *work, const struct row *row, const struct run *run,
+                       const struct segment *segment, int32_t begin, int32_t end)
 {
     const struct scree_gemm_part *part = work->part;
-    size_t mr = (size_t)work->gemm->kernel->mr;
-    const uint8_t **a = work->a + segment * mr + run->r;
-    ptrdiff_t step = (ptrdiff_t)part->stride_w * work->gemm->shape.in_c;
-    ptrdiff_t last = (ptrdiff_t)work->gemm->in_bytes - (ptrdiff_t)work->padded;
-    bool in_rows = y >= 0 && y < work->gemm->shape.in_h;
-    ptrdiff_t from = in_rows ? find_input(work, row, y, x) : 0;
-    int32_t begin = in_rows ? run->begin : 0, end = in_rows ? run->end : 0;
 
+    for (int32_t i = begin; i < end; i++) {
+        size_t r = run->r + (size_t)i;
+
+        segment->a[i] = place_segment(
+            work, row, segment->y, segment->x + (int64_t)i * part->stride_w, segment->taps,
+            work->gathered + r * part->depth + segment->index * work->padded);
+    }
+}
+
+static void place_run_segment(const struct work *work, const struct row *row, const struct run *run,
+                              const struct segment *segment)
+{
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    ptrdiff_t step = (ptrdiff_t)work->part->stride_w * s->in_c, from = segment->from;
+    ptrdiff_t last = (ptrdiff_t)work->gemm->in_bytes - (ptrdiff_t)work->padded;
+    int32_t begin = run->begin, end = run->end;
+    const uint8_t **a = segment->a, *at = work->outside;
+
+    if (segment->y < 0 || segment->y >= s->in_h) {
+        for (int32_t i = 0; i < run->n; i++)
+            a[i] = at;
+        return;
+    }
     while (end > begin && from + (end - 1) * step > last)
         end--;
-    for (int32_t i = 0; i < begin; i++)
-        a[i] = place_segment(work, row, y, x + (int64_t)i * part->stride_w, taps,
-                             work->gathered + (run->r + (size_t)i) * part->depth +
-                                 segment * work->padded);
-    for (int32_t i = begin; i < end; i++)
-        a[i] = work->in + (from + i * step);
-    for (int32_t i = end; i < run->n; i++)
-        a[i] = place_segment(work, row, y, x + (int64_t)i * part->stride_w, taps,
-                             work->gathered + (run->r + (size_t)i) * part->depth +
-                                 segment * work->padded);
+    if (begin > 0)
+        place_edge(work, row, run, segment, 0, begin);
+    if (begin < end)
+        at = work->in + (from + begin * step);
+    for (int32_t i = begin; i < end; i++, at += step)
+        a[i] = at;
+    if (end < run->n)
+        place_edge(work, row, run, segment, end, run->n);
 }
 
 static void place_run(const struct work *work, const struct row *row, struct run *run)
 {
     const struct scree_gemm_part *part = work->part;
     const struct scree_conv_shape *s = &work->gemm->shape;
-    int64_t taps = part->segments_w == 1 ? part->taps_w : 1;
+    size_t mr = (size_t)work->gemm->kernel->mr, columns = (size_t)part->segments_w;
+    ptrdiff_t line = (ptrdiff_t)s->dilation_h * s->in_w * s->in_c;
 
-    for (int32_t tx = 0; tx < part->segments_w; tx++) {
-        int64_t x = row->x + (int64_t)tx * s->dilation_w;
+    for (size_t tx = 0; tx < columns; tx++) {
+        struct segment segment = {
+            .index = tx,
+            .a = work->a + tx * mr + run->r,
+            .y = row->y,
+            .x = row->x + (int64_t)tx * s->dilation_w,
+            .taps = columns == 1 ? part->taps_w : 1,
+        };
 
-        find_inside(work, run, x, taps);
-        for (int32_t ty = 0; ty < part->taps_h; ty++)
-            place_run_segment(work, row, run, (size_t)(ty * part->segments_w + tx),
-                              row->y + (int64_t)ty * s->dilation_h, x, taps);
+        segment.from = find_input(work, row, segment.y, segment.x);
+        find_inside(work, run, segment.x, segment.taps);
+        for (int32_t ty = 0; ty < part->taps_h; ty++) {
+            place_run_segment(work, row, run, &segment);
+            segment.index += columns;
+            segment.a += columns * mr;
+            segment.y += s->dilation_h;
+            segment.from += line;
+        }
     }
 }
 

@@ -12,6 +12,7 @@
  * block small, and takes little time beside the multiplications that requantization needs. */
 #include <string.h>
 
+#include "base/checked.h"
 #include "kernels/kernels.h"
 #include "kernels/x86/vec512.h"
 
@@ -298,8 +299,9 @@ struct constants {
 
 /* What all panels have in common, in registers. */
 struct common {
-    __m512i zp;        /* of the output, taken for uint8 */
-    __m512d low, high; /* the clamp, less the zero point */
+    __m512i zp;             /* of the output, taken for int8: numbers around 0 are finer floats */
+    __m512i min, max, flip; /* bytes: the clamp, taken for int8, and what makes the type of it */
+    __m512d low, high;      /* the clamp, less the zero point */
 };
 
 /* method is a constant wherever these are used; what it does not need is not loaded. */
@@ -358,6 +360,56 @@ INLINE __m512i finish(__m512i sums, const struct params *params, const struct co
     }
 }
 
+/* 64 outputs to bytes in order, clamped. */
+INLINE __m512i narrow(__m512i v0, __m512i v1, __m512i v2, __m512i v3, const struct common *common)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i bytes = _mm512_packs_epi16(_mm512_packs_epi32(v0, v1), _mm512_packs_epi32(v2, v3));
+
+    bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, common->min), common->max);
+    return _mm512_xor_si512(_mm512_permutexvar_epi32(order, bytes), common->flip);
+}
+
+INLINE struct common find_common(const struct scree_gemm_layer *layer)
+{
+    int32_t base = layer->is_u8 ? 128 : 0;
+
+    return (struct common){
+        _mm512_set1_epi32(layer->output_zp - base),
+        _mm512_set1_epi8((char)(layer->min - base)),
+        _mm512_set1_epi8((char)(layer->max - base)),
+        _mm512_set1_epi8((char)base),
+        _mm512_set1_pd(layer->min - layer->output_zp),
+        _mm512_set1_pd(layer->max - layer->output_zp),
+    };
+}
+
+/* The outputs of n channels from c on, of one panel: four rows at a time. */
+INLINE void store_narrow(const struct context *context, const struct sums *sums,
+                         const uint8_t *panel, int32_t c, int32_t n, enum method method)
+{
+    const struct params *p = (const void *)panel;
+    const struct constants k = load_constants(p, method);
+    const struct common common = find_common(context->block->layer);
+    __mmask16 mask = (__mmask16)((UINT32_C(1) << n) - 1);
+    int32_t last = context->block->n_rows - 1;
+
+    for (int32_t r = 0; r <= last; r += 4) {
+        int32_t r1 = scree_min_i32(r + 1, last), r2 = scree_min_i32(r + 2, last);
+        int32_t r3 = scree_min_i32(r + 3, last);
+        __m512i bytes = narrow(finish(sums->v[r][0], p, &k, &common, method),
+                               finish(sums->v[r1][0], p, &k, &common, method),
+                               finish(sums->v[r2][0], p, &k, &common, method),
+                               finish(sums->v[r3][0], p, &k, &common, method), &common);
+        uint8_t *const *out = context->block->out;
+
+        _mm_mask_storeu_epi8(out[r] + c, mask, _mm512_castsi512_si128(bytes));
+        _mm_mask_storeu_epi8(out[r1] + c, mask, _mm512_extracti32x4_epi32(bytes, 1));
+        _mm_mask_storeu_epi8(out[r2] + c, mask, _mm512_extracti32x4_epi32(bytes, 2));
+        _mm_mask_storeu_epi8(out[r3] + c, mask, _mm512_extracti32x4_epi32(bytes, 3));
+    }
+}
+
 /* The outputs of channels c ... c + n - 1, n at most 32, in rows r and q. */
 INLINE void store_pair(const struct context *context, __m512i bytes, int32_t r, int32_t q,
                        int32_t c, int32_t n)
@@ -376,30 +428,23 @@ INLINE void store_pair(const struct context *context, __m512i bytes, int32_t r, 
     }
 }
 
-/* The outputs of n channels from c on: of one panel, or of two. */
-INLINE void store(const struct context *context, const struct sums *sums, const uint8_t *panel,
-                  int32_t c, int32_t n, enum method method)
+/* The same of two panels: two rows at a time. */
+INLINE void store_wide(const struct context *context, const struct sums *sums, const uint8_t *panel,
+                       int32_t c, int32_t n, enum method method)
 {
-    const struct scree_gemm_layer *layer = context->block->layer;
     const struct params *p0 = (const void *)panel, *p1 = find_second(context, panel, n);
     const struct constants k0 = load_constants(p0, method), k1 = load_constants(p1, method);
-    const struct common common = {
-        _mm512_set1_epi32(layer->output_zp + (layer->is_u8 ? 0 : 128)),
-        _mm512_set1_pd(layer->min - layer->output_zp),
-        _mm512_set1_pd(layer->max - layer->output_zp),
-    };
-    const struct scree_clamp_avx512 clamp =
-        scree_clamp_init_avx512(layer->min, layer->max, !layer->is_u8);
+    const struct common common = find_common(context->block->layer);
     int32_t last = context->block->n_rows - 1;
 
     for (int32_t r = 0; r <= last; r += 2) {
         int32_t q = r < last ? r + 1 : r;
-        __m512i bytes = scree_narrow_avx512(finish(sums->v[r][0], p0, &k0, &common, method),
-                                            finish(sums->v[r][1], p1, &k1, &common, method),
-                                            finish(sums->v[q][0], p0, &k0, &common, method),
-                                            finish(sums->v[q][1], p1, &k1, &common, method));
+        __m512i bytes = narrow(finish(sums->v[r][0], p0, &k0, &common, method),
+                               finish(sums->v[r][1], p1, &k1, &common, method),
+                               finish(sums->v[q][0], p0, &k0, &common, method),
+                               finish(sums->v[q][1], p1, &k1, &common, method), &common);
 
-        store_pair(context, scree_clamp_bytes_avx512(bytes, clamp), r, q, c, n);
+        store_pair(context, bytes, r, q, c, n);
     }
 }
 
@@ -426,7 +471,10 @@ typedef void store_fn(const struct context *context, const struct sums *sums, co
     static void name(const struct context *context, const struct sums *sums, const uint8_t *panel, \
                      int32_t c, int32_t n)                                                         \
     {                                                                                              \
-        store(context, sums, panel, c, n, method);                                                 \
+        if (n > VEC_LANES)                                                                         \
+            store_wide(context, sums, panel, c, n, method);                                        \
+        else                                                                                       \
+            store_narrow(context, sums, panel, c, n, method);                                      \
     }
 
 DEFINE_STORE(store_rising, RISING)
@@ -479,7 +527,7 @@ static void run(const struct scree_gemm_block *block)
 static bool pack_params(void *params, const struct scree_gemm_layer *layer,
                         const struct scree_gemm_channel *channels, int32_t n)
 {
-    int32_t move = layer->is_u8 ? 0 : 128, low[VEC_LANES] = {0}, high[VEC_LANES] = {0};
+    int32_t move = layer->is_u8 ? -128 : 0, low[VEC_LANES] = {0}, high[VEC_LANES] = {0};
     struct scree_multiplier multipliers[VEC_LANES] = {0};
     struct params *to = params;
 

@@ -1,10 +1,8 @@
 /* kernels/x86/requantize_avx512.h - from sums of products to bytes, 16 channels at a time.
  *
  *     v[i] = scree_requantize_avx512(sums[i], &lanes[i], relu);     for 64 channels, i < 4
- *     bytes = scree_clamp_bytes_avx512(scree_narrow_avx512(v[0], v[1], v[2], v[3]), clamp);
  *
- * Outputs are taken for uint8 up to the last instruction: int8 outputs go by zero point + 128 and
- * have their top bit flipped at the end. Inline functions for files that are compiled for AVX-512.
+ * Inline functions for files that are compiled for AVX-512.
  * Memory: keeps nothing. Threads: pure functions. */
 #ifndef SCREE_KERNELS_X86_REQUANTIZE_AVX512_H
 #define SCREE_KERNELS_X86_REQUANTIZE_AVX512_H
@@ -17,18 +15,6 @@
 struct scree_clamp_avx512 {
     __m512i min, max, flip;
 };
-
-/* min and max are the layer's, in the range of its type; is_s8: that type is int8, and the lanes
- * were filled for output_zp + 128. */
-static inline struct scree_clamp_avx512 scree_clamp_init_avx512(int32_t min, int32_t max,
-                                                                bool is_s8)
-{
-    int32_t base = is_s8 ? 128 : 0;
-
-    return (struct scree_clamp_avx512){_mm512_set1_epi8((char)(min + base)),
-                                       _mm512_set1_epi8((char)(max + base)),
-                                       _mm512_set1_epi8((char)base)};
-}
 
 /* struct scree_lanes in registers: for loops whose stores a compiler cannot tell from constants. */
 struct scree_lanes_avx512 {
@@ -70,15 +56,6 @@ static inline __m512i scree_requantize_avx512(__m512i sums, const struct scree_l
     struct scree_lanes_avx512 loaded = scree_lanes_load_avx512(lanes);
 
     return scree_lanes_apply_avx512(sums, &loaded, relu);
-}
-
-/* The 64 numbers of four vectors, saturated to uint8, in order. */
-static inline __m512i scree_narrow_avx512(__m512i v0, __m512i v1, __m512i v2, __m512i v3)
-{
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(v0, v1), _mm512_packs_epi32(v2, v3));
-
-    return _mm512_permutexvar_epi32(order, bytes);
 }
 
 /* Clamps 64 outputs and gives them the bits of their type. */
