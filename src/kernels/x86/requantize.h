@@ -21,7 +21,7 @@
 #include "kernels/lanes.h"
 
 enum v_requant_mode {
-    V_REQUANT_RISING, /* round(acc * scale + offset), the offset with the zero point in it */
+    V_REQUANT_RISING, /* round(acc * scale + offset), the zero point in offset and lift */
     V_REQUANT_SIGNED, /* round(acc * scale + (acc < 0 ? -offset : offset)) + zero point */
     V_REQUANT_EXACT,  /* in fixed point */
     V_REQUANT_MIXED,  /* of several vectors: each in its own mode */
@@ -35,7 +35,7 @@ struct v_requant {
         };
         struct scree_lanes lanes; /* V_REQUANT_EXACT: of sums that `lift` has been added to */
     } __attribute__((aligned(VEC_BYTES)));
-    int32_t lift[VEC_LANES];
+    int32_t lift[VEC_LANES]; /* is added to accumulators before; 0 in V_REQUANT_SIGNED */
     enum v_requant_mode mode;
 };
 
@@ -153,13 +153,15 @@ static inline bool v_requant_find_steps(struct v_requant_fit *fit)
 static inline void v_requant_set_offset(struct v_requant_fit *fit)
 {
     vecf scale = v_loadf(fit->result->scale), one = v_setf(1), low, high;
+    vec lift = v_load(fit->result->lift);
     bool is_signed = fit->result->mode == V_REQUANT_SIGNED;
 
-    low = v_addf(fit->half_step, v_setf((float)(is_signed ? 0 : fit->zp) - 1));
+    low = v_fnma(v_to_float(lift), scale, v_setf((float)(is_signed ? 0 : fit->zp)));
+    low = v_addf(v_subf(low, one), fit->half_step);
     high = v_addf(low, v_setf(2));
     for (int32_t k = fit->min + 1; k <= fit->max; k++) {
         vec reached = fit->reached[k - fit->min];
-        vecf step = v_to_float(fit->steps[k - fit->min]);
+        vecf step = v_to_float(v_add32(fit->steps[k - fit->min], lift));
         vecf threshold = v_setf((float)(is_signed ? k - fit->zp : k) - 0.5f);
         vecf at = v_fnma(step, scale, threshold);
         vecf before = v_fnma(v_subf(step, one), scale, threshold);
@@ -203,7 +205,7 @@ static inline vec v_requant_proven(const struct v_requant_fit *fit)
  * is the best scale, but a neighbour may do where it does not. */
 static inline bool v_requant_fit(struct v_requant_fit *fit)
 {
-    static const int32_t moves[] = {0, 1, -1, 2, -2, 3, -3};
+    static const int32_t moves[] = {0, 1, -1, 2, -2, 3, -3, 4, -4};
     vec scale = v_set32(0), offset = v_set32(0), done = v_set32(0);
 
     for (size_t i = 0; i < sizeof moves / sizeof moves[0] && !v_all(done); i++) {
@@ -236,18 +238,30 @@ static inline bool v_requant_set_exact(struct v_requant *r,
 }
 
 /* False where looking for a scale is in vain. Of the 255 steps of a channel, one comes within about
- * multiplier / 255 of a whole accumulator; a float below 256 has 16 bits behind the point. For
- * multipliers below 2^-10 the one is less than what the other can tell apart. Where outputs lie on
- * both sides of the zero point, floats are half as large and have a bit more. */
-static inline bool v_requant_may_fit(const struct scree_multiplier *multipliers,
-                                     enum v_requant_mode mode)
+ * multiplier / 255 of a whole accumulator; a float below 128 has 17 bits behind the point. For
+ * multipliers below 2^-11 the one is less than what the other can tell apart. */
+static inline bool v_requant_may_fit(const struct scree_multiplier *multipliers)
 {
-    int32_t least = mode == V_REQUANT_RISING ? -9 : -10;
-
     for (int lane = 0; lane < VEC_LANES; lane++)
-        if (multipliers[lane].q != 0 && multipliers[lane].shift < least)
+        if (multipliers[lane].q != 0 && multipliers[lane].shift < -10)
             return false;
     return true;
+}
+
+/* Lets accumulators bring the zero point along as far as it is a whole number of them: the offset
+ * is then next to 0, where floats are fine. */
+static inline void v_requant_set_lift(struct v_requant *r,
+                                      const struct scree_multiplier *multipliers, int32_t zp)
+{
+    for (int lane = 0; lane < VEC_LANES; lane++) {
+        int32_t shift = multipliers[lane].shift, q = multipliers[lane].q;
+        double most = 1 << 23, lift = 0;
+
+        if (q > 0 && shift > -23 && shift <= 0)
+            lift = (double)zp * 2147483648.0 * (1 << -shift) / q;
+        if (lift > -most && lift < most)
+            r->lift[lane] = (int32_t)(lift < 0 ? lift - 0.5 : lift + 0.5);
+    }
 }
 
 /* Chooses how a vector of channels is requantized: zero point and clamp of the output are `zp`,
@@ -283,8 +297,9 @@ static inline bool v_requant_init(struct v_requant *r, int32_t zp, int32_t min, 
     fit.scale = v_mulf(v_to_float(v_load(q)), v_as_float(v_load(bits)));
     fit.half_step = v_as_float(v_load(half_step));
     *r = (struct v_requant){.mode = min >= zp ? V_REQUANT_RISING : V_REQUANT_SIGNED};
-    if (!v_requant_may_fit(multipliers, r->mode) || !v_requant_find_steps(&fit) ||
-        !v_requant_fit(&fit))
+    if (r->mode == V_REQUANT_RISING)
+        v_requant_set_lift(r, multipliers, zp);
+    if (!v_requant_may_fit(multipliers) || !v_requant_find_steps(&fit) || !v_requant_fit(&fit))
         *r = fit.exact;
     return true;
 }
