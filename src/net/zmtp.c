@@ -12,6 +12,8 @@
 #define MAX_ADDRESS     255  /* of a frame in an envelope, as ZeroMQ's routing ids */
 #define MAX_ENVELOPE    1024 /* of a request, over the limit of its bytes */
 #define MAX_OUT         ((size_t)1 << 20)
+#define MAX_ROOM        ((size_t)256 << 10) /* of a frame at once: memory follows what has come */
+#define LEAST_ROOM      4096                /* less is not worth a look */
 #define MAX_FRAME       ((uint64_t)1 << 31) /* that is read, if not kept */
 
 enum flag {
@@ -259,6 +261,35 @@ int scree_zmtp_feed(struct scree_zmtp *peer, const uint8_t *bytes, size_t n, siz
             rc = end_frame(peer, err);
     }
     *ret_used = used;
+    return rc < 0 ? rc : peer->stage == SCREE_ZMTP_REQUEST;
+}
+
+uint8_t *scree_zmtp_room(struct scree_zmtp *peer, size_t *ret_n)
+{
+    uint64_t missing = peer->size - peer->n_read;
+    uint8_t *room;
+    size_t n = missing < MAX_ROOM ? (size_t)missing : MAX_ROOM;
+
+    if (peer->stage != SCREE_ZMTP_BODY || peer->skips || n < LEAST_ROOM)
+        return NULL;
+    room = scree_buffer_extend(&peer->in, n);
+    if (!room)
+        return NULL;
+    peer->in.n -= n;
+    *ret_n = n;
+    return room;
+}
+
+int scree_zmtp_filled(struct scree_zmtp *peer, size_t n, struct scree_error *err)
+{
+    int rc;
+
+    assert(peer->stage == SCREE_ZMTP_BODY && n <= peer->in.capacity - peer->in.n);
+    peer->in.n += n;
+    peer->n_read += n;
+    rc = advance(peer, peer->size - peer->n_read, err);
+    if (peer->stage != SCREE_ZMTP_BODY)
+        peer->n_read = 0;
     return rc < 0 ? rc : peer->stage == SCREE_ZMTP_REQUEST;
 }
 

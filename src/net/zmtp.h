@@ -67,6 +67,12 @@ void scree_zmtp_done(struct scree_zmtp *peer);
 int scree_zmtp_feed(struct scree_zmtp *peer, const uint8_t *bytes, size_t n, size_t *ret_used,
                     struct scree_error *err);
 
+/* Where the bytes that come next may be written to without a copy, u8[*ret_n], if they are to be
+ * those of a large frame; NULL: feed() takes what comes. After n > 0 of them, filled() is called,
+ * with feed()'s returns and errors. */
+uint8_t *scree_zmtp_room(struct scree_zmtp *peer, size_t *ret_n);
+int scree_zmtp_filled(struct scree_zmtp *peer, size_t n, struct scree_error *err);
+
 /* True while a request has begun and is not complete, or the peer has not said READY: a time by
  * which it must have is then due. */
 bool scree_zmtp_is_amid(const struct scree_zmtp *peer);

@@ -330,30 +330,36 @@ int scree_api_look(struct scree_server *server, struct scree_request *request, c
     return 0;
 }
 
-/* The first model that finds things. */
-static void take_detector(void *context, const struct scree_repository_entry *entry)
-{
-    char *name = context;
+/* The first model for a task. */
+struct search {
+    enum scree_task task;
+    char *name; /* char[SCREE_API_NAME_BYTES], "" until it is found */
+};
 
-    if (!*name && entry->served && entry->served->task == SCREE_TASK_DETECT)
-        (void)snprintf(name, SCREE_API_NAME_BYTES, "%s", entry->name);
+static void search_model(void *context, const struct scree_repository_entry *entry)
+{
+    const struct search *search = context;
+
+    if (!*search->name && entry->served && entry->served->task == search->task)
+        (void)snprintf(search->name, SCREE_API_NAME_BYTES, "%s", entry->name);
 }
 
-const char *scree_api_detector(struct scree_server *server, const struct scree_request *request,
-                               char *name)
+const char *scree_api_model(struct scree_server *server, const struct scree_request *request,
+                            enum scree_task task, char *name)
 {
     const char *asked = request ? scree_request_query(request, "model") : NULL;
+    struct search search = {task, name};
     struct scree_served *served = NULL;
-    bool detects;
+    bool fits;
 
     if (asked)
         return asked;
     (void)scree_repository_get(server->repository, NULL, NULL, &served, NULL);
-    detects = served && served->task == SCREE_TASK_DETECT;
+    fits = served && served->task == task;
     scree_served_unref(served);
     *name = 0;
-    if (!detects)
-        scree_repository_visit(server->repository, take_detector, name);
+    if (!fits)
+        scree_repository_visit(server->repository, search_model, &search);
     return *name ? name : NULL;
 }
 

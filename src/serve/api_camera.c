@@ -130,7 +130,7 @@ void scree_api_deepstack_detect(void *context, struct scree_request *request)
 {
     char name[SCREE_API_NAME_BYTES];
 
-    detect(context, request, scree_api_detector(context, request, name));
+    detect(context, request, scree_api_model(context, request, SCREE_TASK_DETECT, name));
 }
 
 void scree_api_deepstack_custom(void *context, struct scree_request *request)
@@ -145,7 +145,7 @@ void scree_api_deepstack_scene(void *context, struct scree_request *request)
     struct scree_answer answer;
     struct scree_ask ask;
     struct scree_error err;
-    char name[64];
+    char model[SCREE_API_NAME_BYTES], name[64];
     int rc = check_key(server, request, &err);
 
     if (rc >= 0)
@@ -154,8 +154,9 @@ void scree_api_deepstack_scene(void *context, struct scree_request *request)
     if (rc >= 0 && scree_api_picture(request, "image", &ask.bytes, &ask.n, NULL) < 0)
         rc = scree_fail(&err, EINVAL, "No valid image file found");
     if (rc >= 0)
-        rc = scree_api_look(server, request, scree_request_query(request, "model"), &ask, &served,
-                            &answer, &err);
+        rc = scree_api_look(server, request,
+                            scree_api_model(server, request, SCREE_TASK_CLASSIFY, model), &ask,
+                            &served, &answer, &err);
     if (rc < 0) {
         fail_deepstack(server, request, rc, &err);
         return;

@@ -61,8 +61,9 @@ void scree_api_detectors(void *context, struct scree_request *request)
     struct scree_served *served;
     json_t *list = json_array();
 
-    if (scree_repository_get(server->repository, scree_api_detector(server, NULL, name), NULL,
-                             &served, NULL) >= 0) {
+    if (scree_repository_get(server->repository,
+                             scree_api_model(server, NULL, SCREE_TASK_DETECT, name), NULL, &served,
+                             NULL) >= 0) {
         if (served->task == SCREE_TASK_DETECT)
             add_detector(list, "default", served);
         scree_served_unref(served);
@@ -224,7 +225,7 @@ static int look(struct scree_server *server, struct scree_request *request, cons
     int rc = scree_api_ask(server, request, &ask, err);
 
     if (!name || !*name || strcmp(name, "default") == 0)
-        name = scree_api_detector(server, request, own_name);
+        name = scree_api_model(server, request, SCREE_TASK_DETECT, own_name);
     ask.max = MAX_DETECTIONS;
     ask.threshold = -1;
     ask.keep_image = want != WANT_JSON;

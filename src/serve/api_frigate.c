@@ -70,7 +70,7 @@ static int get_model(struct scree_server *server, struct scree_zmq_peer *peer,
     int rc;
 
     if (!*name)
-        name = scree_api_detector(server, NULL, own_name);
+        name = scree_api_model(server, NULL, SCREE_TASK_DETECT, own_name);
     rc = scree_repository_get(server->repository, name, NULL, ret_served, err);
     if (rc >= 0 && (*ret_served)->task != SCREE_TASK_DETECT) {
         rc = scree_fail(err, ENOTSUP, "model %s does not find things", (*ret_served)->name);

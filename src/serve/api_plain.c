@@ -130,7 +130,14 @@ void scree_api_admit_detector(void *context, struct scree_request *request)
 {
     char name[SCREE_API_NAME_BYTES];
 
-    admit(context, request, scree_api_detector(context, request, name));
+    admit(context, request, scree_api_model(context, request, SCREE_TASK_DETECT, name));
+}
+
+void scree_api_admit_classifier(void *context, struct scree_request *request)
+{
+    char name[SCREE_API_NAME_BYTES];
+
+    admit(context, request, scree_api_model(context, request, SCREE_TASK_CLASSIFY, name));
 }
 
 static json_t *class_json(const struct scree_served *served, const struct scree_class *found)

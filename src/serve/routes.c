@@ -16,7 +16,8 @@ const struct scree_route scree_routes[] = {
     /* DeepStack and CodeProject.AI */
     {"POST", "/v1/vision/detection", SCREE_ROUTE_KEY, scree_api_admit_detector,
      scree_api_deepstack_detect},
-    {"POST", "/v1/vision/scene", SCREE_ROUTE_KEY, scree_api_admit, scree_api_deepstack_scene},
+    {"POST", "/v1/vision/scene", SCREE_ROUTE_KEY, scree_api_admit_classifier,
+     scree_api_deepstack_scene},
     {"POST", "/v1/vision/custom/list", SCREE_ROUTE_QUICK, NULL, scree_api_deepstack_list},
     {"POST", "/v1/vision/custom/*", SCREE_ROUTE_KEY, NULL, scree_api_deepstack_custom},
     {"GET", "/v1/status/updateavailable", SCREE_ROUTE_QUICK, NULL, scree_api_deepstack_update},

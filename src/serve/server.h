@@ -76,8 +76,8 @@ int scree_api_check_key(struct scree_server *server, const struct scree_request 
 /* Refuses at header time what has no chance: no model at all, a line that is full. */
 scree_handler_fn scree_api_admit;
 
-/* The same for requests that are for a model that finds things: of scree_api_detector(). */
-scree_handler_fn scree_api_admit_detector;
+/* The same for the model of scree_api_model(). */
+scree_handler_fn scree_api_admit_detector, scree_api_admit_classifier;
 
 /* Answers with JSON, whose reference is taken over; NULL: no memory. */
 void scree_api_json(struct scree_request *request, int status, json_t *json);
@@ -134,11 +134,11 @@ const char *scree_api_label(const struct scree_served *served, int32_t class_id,
 /* Room for the name of a model. */
 #define SCREE_API_NAME_BYTES 65
 
-/* The name of the model that is to find things for a request (NULL: for one that names none): that
- * of ?model=; or NULL for the default model, if it finds things or nobody does; or else in
- * name[SCREE_API_NAME_BYTES], the first one that does. */
-const char *scree_api_detector(struct scree_server *server, const struct scree_request *request,
-                               char *name);
+/* The name of the model for a request (NULL: for one that names none) of an API for one task: that
+ * of ?model=; or NULL for the default model, if it is for this task or none is; or else in
+ * name[SCREE_API_NAME_BYTES], the first one that is. */
+const char *scree_api_model(struct scree_server *server, const struct scree_request *request,
+                            enum scree_task task, char *name);
 
 /* True if a request wants its answer drawn: ?draw=1, or `Accept: image/jpeg`. */
 bool scree_api_wants_drawing(const struct scree_request *request);

@@ -113,40 +113,54 @@ static bool send_output(struct scree_zmq_peer *peer)
     return true;
 }
 
+/* The wire says rc: an error, 0, or 1 for a request, which is then answered. */
+static bool go_on(struct scree_zmq_peer *peer, int rc, const struct scree_error *err)
+{
+    if (rc < 0) {
+        tell(peer->zmq, err->text);
+        return false;
+    }
+    if (rc > 0) {
+        peer->zmq->answer(peer->zmq->context, peer);
+        peer->heard_ns = now_ns();
+    }
+    return send_output(peer);
+}
+
 /* What has come is read; requests in it are answered one by one. */
 static bool take(struct scree_zmq_peer *peer, const uint8_t *bytes, size_t n)
 {
-    while (n > 0) {
+    bool go = true;
+
+    while (go && n > 0) {
         struct scree_error err;
         size_t used;
         int rc = scree_zmtp_feed(&peer->wire, bytes, n, &used, &err);
 
-        if (rc < 0) {
-            tell(peer->zmq, err.text);
-            return false;
-        }
         bytes += used;
         n -= used;
-        if (rc > 0) {
-            peer->zmq->answer(peer->zmq->context, peer);
-            peer->heard_ns = now_ns();
-        }
-        if (!send_output(peer))
-            return false;
+        go = go_on(peer, rc, &err);
     }
-    return true;
+    return go;
 }
 
 /* Reads once; waits if there is nothing. False: the peer has gone, or is too slow. */
 static bool read_some(struct scree_zmq_peer *peer, uint64_t deadline_ns)
 {
-    ssize_t n = recv(peer->fd, peer->bytes, READ_BYTES, MSG_DONTWAIT);
+    size_t n_room = READ_BYTES;
+    uint8_t *room = scree_zmtp_room(&peer->wire, &n_room);
+    ssize_t n = recv(peer->fd, room ? room : peer->bytes, n_room, MSG_DONTWAIT);
+    struct scree_error err;
+    int rc;
 
-    if (n > 0)
-        return take(peer, peer->bytes, (size_t)n);
-    if (n == 0 || (errno != EAGAIN && errno != EINTR))
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return wait_for(peer, POLLIN, deadline_ns);
+    if (n <= 0)
         return false;
-    return wait_for(peer, POLLIN, deadline_ns);
+    if (!room)
+        return take(peer, peer->bytes, (size_t)n);
+    rc = scree_zmtp_filled(&peer->wire, (size_t)n, &err);
+    return go_on(peer, rc, &err);
 }
 
 /* Gives back what a large request has taken. */

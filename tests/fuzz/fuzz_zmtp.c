@@ -28,6 +28,28 @@ static void answer(struct scree_zmtp *peer)
         abort();
 }
 
+/* As a socket's bytes come: to where there is room, or from a buffer of their own. */
+static int feed(struct scree_zmtp *peer, const uint8_t *bytes, size_t n, size_t *used)
+{
+    size_t n_room;
+    uint8_t *room = scree_zmtp_room(peer, &n_room), *piece;
+    int rc;
+
+    if (room) {
+        *used = n < n_room ? n : n_room;
+        memcpy(room, bytes, *used);
+        rc = scree_zmtp_filled(peer, *used, NULL);
+        return rc == 0 && *used < n ? 2 : rc;
+    }
+    piece = malloc(n);
+    if (!piece)
+        return -ENOMEM;
+    memcpy(piece, bytes, n);
+    rc = scree_zmtp_feed(peer, piece, n, used, NULL);
+    free(piece);
+    return rc;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
 {
     size_t step = n_bytes > 0 && bytes[0] ? bytes[0] : 64, at = 1;
@@ -36,14 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
     scree_zmtp_init(&peer, MAX_BYTES);
     while (at < n_bytes) {
         size_t n = n_bytes - at < step ? n_bytes - at : step, used = 0;
-        uint8_t *piece = malloc(n);
-        int rc;
+        int rc = feed(&peer, bytes + at, n, &used);
 
-        if (!piece)
-            break;
-        memcpy(piece, bytes + at, n);
-        rc = scree_zmtp_feed(&peer, piece, n, &used, NULL);
-        free(piece);
         if (used > n || (rc == 0 && used < n))
             abort();
         if (rc < 0)

@@ -35,6 +35,8 @@ def test_deepstack():
                            image=b"x")["success"] is False
         assert server.json("POST", "/v1/vision/custom/list")["models"] == ["detector"]
         server.json("GET", "/v1/status/updateavailable")
+        scene = server.form("/v1/vision/scene", image=PICTURE)
+        assert scene["success"] is True and scene["label"] and 0 < scene["confidence"] <= 1, scene
 
 
 def doods(server, path="/detect", status=200, **ask):

@@ -147,6 +147,35 @@ static void test_long_frames(void **state)
     scree_zmtp_done(&peer);
 }
 
+static void test_room(void **state)
+{
+    static const char head[] = "\1\0\2\0\0\0\0\0\0\x18\0"; /* 6144 bytes */
+    struct scree_zmtp peer;
+    struct scree_error err;
+    size_t used, n;
+    uint8_t *room;
+
+    (void)state;
+    start(&peer);
+    assert_null(scree_zmtp_room(&peer, &n));
+    assert_int_equal(FEED(&peer, head, &used, &err), 0);
+    room = scree_zmtp_room(&peer, &n);
+    assert_non_null(room);
+    assert_int_equal(n, 6144);
+    memset(room, 'a', 1000);
+    assert_int_equal(scree_zmtp_filled(&peer, 1000, &err), 0);
+    room = scree_zmtp_room(&peer, &n);
+    assert_int_equal(n, 5144);
+    memset(room, 'b', 5143);
+    assert_int_equal(scree_zmtp_filled(&peer, 5143, &err), 0);
+    assert_null(scree_zmtp_room(&peer, &n)); /* one byte is not worth it */
+    assert_int_equal(FEED(&peer, "c", &used, &err), 1);
+    assert_int_equal(scree_zmtp_frame(&peer, 0, NULL).n, 6144);
+    assert_memory_equal(scree_zmtp_frame(&peer, 0, NULL).bytes + 998, "aabb", 4);
+    assert_memory_equal(scree_zmtp_frame(&peer, 0, NULL).bytes + 6142, "bc", 2);
+    scree_zmtp_done(&peer);
+}
+
 static void test_a_frame_that_is_too_large_is_answered(void **state)
 {
     static const char head[] = "\1\0\1\1m\3\0\0\0\0\0\1\0\0"; /* 65536 bytes, and more */
@@ -276,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_requests_in_turn),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_long_frames),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_a_frame_that_is_too_large_is_answered),
         cmocka_unit_test(test_what_has_no_envelope_is_dropped),
         cmocka_unit_test(test_ping),
