@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "serve/server.h"
 
@@ -18,7 +19,22 @@ static int32_t to_pixel(float x)
 
 /* ---- DeepStack and CodeProject.AI ---- */
 
-/* A failure as these clients expect it. */
+/* The time as RFC 1123 has it. */
+static const char *utc_now(char *text, size_t n)
+{
+    static const char days[] = "SunMonTueWedThuFriSat",
+                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = time(NULL);
+    struct tm tm;
+
+    (void)gmtime_r(&now, &tm);
+    (void)snprintf(text, n, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday,
+                   tm.tm_mday, months + 3 * tm.tm_mon, 1900 + tm.tm_year, tm.tm_hour, tm.tm_min,
+                   tm.tm_sec);
+    return text;
+}
+
+/* A failure as these clients expect it. CodeProject.AI has 200 for it, DeepStack does not. */
 static void fail_deepstack(struct scree_server *server, struct scree_request *request, int rc,
                            const struct scree_error *err)
 {
@@ -30,7 +46,7 @@ static void fail_deepstack(struct scree_server *server, struct scree_request *re
         (void)snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
         scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, labels, 1);
     }
-    scree_api_json(request, status,
+    scree_api_json(request, server->options.always_200 ? 200 : status,
                    json_pack("{s:b, s:s, s:i, s:i}", "success", 0, "error", err->text, "code",
                              status, "duration", 0));
 }
@@ -75,7 +91,7 @@ static void reply_predictions(struct scree_request *request, const struct scree_
 {
     json_t *list = json_array();
     int ms = (int)lround(scree_api_ms(&answer->times));
-    char message[64];
+    char message[64], id[32], now[64];
 
     for (uint32_t i = 0; i < answer->n && json_array_size(list) < MAX_PREDICTIONS; i++) {
         json_t *one = prediction(served, &answer->detections[i]);
@@ -84,14 +100,17 @@ static void reply_predictions(struct scree_request *request, const struct scree_
             json_array_append_new(list, one);
     }
     (void)snprintf(message, sizeof message, "found %zu", json_array_size(list));
+    (void)snprintf(id, sizeof id, "%llu", (unsigned long long)scree_request_id(request));
     scree_api_json(request, 200,
-                   json_pack("{s:b, s:i, s:s, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:o}",
+                   json_pack("{s:b, s:i, s:s, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:o, "
+                             "s:s, s:s, s:s}",
                              "success", 1, "duration", ms, "message", message, "count",
                              (int)json_array_size(list), "processMs", ms, "inferenceMs",
                              (int)lround((double)answer->times.compute_ns / 1e6), "code", 200,
                              "command", "detect", "moduleId", "scree", "moduleName", "scree",
                              "inferenceDevice", answer->times.ran == SCREE_RAN_CPU ? "CPU" : "NPU",
-                             "analysisRoundTripMs", ms, "predictions", list));
+                             "analysisRoundTripMs", ms, "predictions", list, "requestId", id,
+                             "processedBy", "localhost", "timestampUTC", utc_now(now, sizeof now)));
 }
 
 /* Looks with a model, NULL for the default one. */
@@ -180,7 +199,11 @@ static void list_detector(void *context, const struct scree_repository_entry *en
 {
     json_t *list = context;
 
-    if (entry->served && entry->served->task == SCREE_TASK_DETECT)
+    const char *last = json_string_value(json_array_get(list, json_array_size(list) - 1));
+
+    /* One name has several versions at times. */
+    if (entry->served && entry->served->task == SCREE_TASK_DETECT &&
+        !(last && strcmp(last, entry->name) == 0))
         json_array_append_new(list, json_string(entry->name));
 }
 
@@ -191,19 +214,39 @@ void scree_api_deepstack_list(void *context, struct scree_request *request)
 
     scree_repository_visit(server->repository, list_detector, list);
     scree_api_json(request, 200,
-                   json_pack("{s:b, s:o, s:s, s:s, s:i, s:s, s:s, s:b, s:i}", "success", 1,
+                   json_pack("{s:b, s:o, s:s, s:s, s:i, s:s, s:s, s:b, s:i, s:s}", "success", 1,
                              "models", list, "moduleId", "scree", "moduleName", "scree", "code",
                              200, "command", "list-custom", "executionProvider", "CPU", "canUseGPU",
-                             0, "analysisRoundTripMs", 0));
+                             0, "analysisRoundTripMs", 0, "processedBy", "localhost"));
 }
 
-void scree_api_deepstack_update(void *context, struct scree_request *request)
+/* This version, as CodeProject.AI describes its own. */
+static json_t *version_json(void)
+{
+    return json_pack("{s:i, s:i, s:i, s:s, s:b, s:i, s:s, s:s}", "major", SCREE_VERSION_MAJOR,
+                     "minor", SCREE_VERSION_MINOR, "patch", SCREE_VERSION_PATCH, "preRelease", "",
+                     "securityUpdate", 0, "build", 0, "file", "", "releaseNotes", "");
+}
+
+void scree_api_codeproject_update(void *context, struct scree_request *request)
 {
     (void)context;
     scree_api_json(request, 200,
-                   json_pack("{s:b, s:s, s:n, s:{s:i, s:i, s:i, s:s, s:b}, s:n, s:b}", "success", 1,
-                             "message", "", "version", "current", "major", SCREE_VERSION_MAJOR,
-                             "minor", SCREE_VERSION_MINOR, "patch", SCREE_VERSION_PATCH,
-                             "preRelease", "", "securityUpdate", 0, "latest", "updateAvailable",
-                             0));
+                   json_pack("{s:b, s:s, s:n, s:o, s:o, s:b}", "success", 1, "message", "",
+                             "version", "current", version_json(), "latest", version_json(),
+                             "updateAvailable", 0));
+}
+
+void scree_api_codeproject_version(void *context, struct scree_request *request)
+{
+    (void)context;
+    scree_api_json(request, 200,
+                   json_pack("{s:b, s:s, s:o}", "success", 1, "message", SCREE_VERSION, "version",
+                             version_json()));
+}
+
+void scree_api_codeproject_ping(void *context, struct scree_request *request)
+{
+    (void)context;
+    scree_api_json(request, 200, json_pack("{s:b}", "success", 1));
 }

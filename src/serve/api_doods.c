@@ -50,7 +50,12 @@ static void add_detector(json_t *list, const char *name, const struct scree_serv
 
 static void describe_detector(void *context, const struct scree_repository_entry *entry)
 {
-    if (entry->served && entry->served->task == SCREE_TASK_DETECT)
+    const json_t *last = json_array_get(context, json_array_size(context) - 1);
+    const char *name = json_string_value(json_object_get(last, "name"));
+
+    /* One name has several versions at times. */
+    if (entry->served && entry->served->task == SCREE_TASK_DETECT &&
+        !(name && strcmp(name, entry->name) == 0))
         add_detector(context, entry->name, entry->served);
 }
 

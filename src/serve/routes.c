@@ -20,6 +20,12 @@ const struct scree_route scree_routes[] = {
      scree_api_deepstack_scene},
     {"POST", "/v1/vision/custom/list", SCREE_ROUTE_QUICK, NULL, scree_api_deepstack_list},
     {"POST", "/v1/vision/custom/*", SCREE_ROUTE_KEY, NULL, scree_api_deepstack_custom},
-    {"GET", "/v1/status/updateavailable", SCREE_ROUTE_QUICK, NULL, scree_api_deepstack_update},
+    {"GET", "/v1/status/ping", SCREE_ROUTE_QUICK, NULL, scree_api_codeproject_ping},
+    {"GET", "/v1/status/version", SCREE_ROUTE_QUICK, NULL, scree_api_codeproject_version},
+    {"GET", "/v1/status/updateavailable", SCREE_ROUTE_QUICK, NULL, scree_api_codeproject_update},
+    {"GET", "/v1/server/status/ping", SCREE_ROUTE_QUICK, NULL, scree_api_codeproject_ping},
+    {"GET", "/v1/server/status/version", SCREE_ROUTE_QUICK, NULL, scree_api_codeproject_version},
+    {"GET", "/v1/server/status/updateavailable", SCREE_ROUTE_QUICK, NULL,
+     scree_api_codeproject_update},
     {0},
 };

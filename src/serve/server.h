@@ -63,7 +63,7 @@ scree_handler_fn scree_api_root, scree_api_health, scree_api_live, scree_api_rea
     scree_api_metrics, scree_api_infer, scree_api_detect, scree_api_detectors,
     scree_api_doods_detect, scree_api_doods_image, scree_api_deepstack_detect,
     scree_api_deepstack_custom, scree_api_deepstack_list, scree_api_deepstack_scene,
-    scree_api_deepstack_update;
+    scree_api_codeproject_update, scree_api_codeproject_version, scree_api_codeproject_ping;
 
 /* The gate before all routes: refuses who has no token and needs one, by the route's flags. */
 scree_handler_fn scree_api_gate;

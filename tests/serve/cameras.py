@@ -6,6 +6,7 @@ usage: cameras.py SCREE MODELS-FOLDER [TEST...]
 import base64
 import json
 import sys
+from email.utils import parsedate_to_datetime
 
 from server import MODELS, PICTURE, Server, main
 
@@ -34,9 +35,28 @@ def test_deepstack():
         assert server.form("/v1/vision/detection?model=detector", 400,
                            image=b"x")["success"] is False
         assert server.json("POST", "/v1/vision/custom/list")["models"] == ["detector"]
-        server.json("GET", "/v1/status/updateavailable")
+        for path in ("/v1/status/", "/v1/server/status/"):
+            assert server.json("GET", path + "ping") == {"success": True}
+            version = server.json("GET", path + "version")["version"]
+            update = server.json("GET", path + "updateavailable")
+            assert update["current"] == version and update["updateAvailable"] is False, update
         scene = server.form("/v1/vision/scene", image=PICTURE)
         assert scene["success"] is True and scene["label"] and 0 < scene["confidence"] <= 1, scene
+
+
+def test_codeproject():
+    with Server("--always-200", "--versions", "all") as server:
+        server.add("detector", 2)
+        server.reload(lambda: server.ask("POST", "/detect?model=detector&version=2",
+                                         PICTURE)[0].status == 200)
+        assert server.json("POST", "/v1/vision/custom/list")["models"] == ["detector"]
+        answer = server.form("/v1/vision/detection", image=PICTURE)
+        assert {"message", "count", "processMs", "inferenceMs", "moduleId", "moduleName", "code",
+                "command", "requestId", "inferenceDevice", "analysisRoundTripMs", "processedBy",
+                "timestampUTC"} <= set(answer), answer
+        assert parsedate_to_datetime(answer["timestampUTC"]).year > 2000
+        bad = server.form("/v1/vision/detection", image=b"no picture")
+        assert bad["success"] is False and bad["error"] and bad["code"] == 400, bad
 
 
 def doods(server, path="/detect", status=200, **ask):
