@@ -50,42 +50,47 @@ COLOURS = {1: "#2b6cb0", 2: "#90cdf4"}
 BAR, GAP, LEFT, RIGHT, TOP = 11, 9, 330, 70, 46
 
 
-def chart(result, name="LiteRT"):
-    """Bars: how many times as fast as `name` each model runs."""
-    rows = [row for row in result["rows"] if name in row["others"]]
-    models = list(dict.fromkeys(row["model"] for row in rows))
-    most = max([row["others"][name]["ratio"] for row in rows] + [2])
+def chart(title, bars, legend):
+    """Bars of (what, series, value), grouped by what, from 0 on with a line at 1; legend: {series: name}."""
+    groups = list(dict.fromkeys(what for what, _, _ in bars))
+    most = max([value for _, _, value in bars] + [2])
+    tick = max(1, round(most / 10))
     width, unit = LEFT + 520 + RIGHT, 520 / most
-    threads = sorted({row["threads"] for row in rows})
-    step = BAR * len(threads) + GAP
-    height = TOP + step * len(models) + 30
+    series = sorted(legend)
+    step = BAR * len(series) + GAP
+    height = TOP + step * len(groups) + 30
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
            f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-           f'<text x="10" y="20" font-size="14">times as fast as {escape(name)} '
-           f'({escape(result["processor"])}, {escape(result["commit"])})</text>']
-    for i, n in enumerate(threads):
+           f'<text x="10" y="20" font-size="14">{escape(title)}</text>']
+    for i, name in enumerate(series):
         x = LEFT + 110 * i
-        out += [f'<rect x="{x}" y="28" width="10" height="10" fill="{COLOURS.get(n, "#a0aec0")}"/>',
-                f'<text x="{x + 15}" y="37">{n} thread{"s" if n > 1 else ""}</text>']
-    for k in range(int(most) + 1):
+        out += [f'<rect x="{x}" y="28" width="10" height="10" fill="{COLOURS.get(name, "#a0aec0")}"/>',
+                f'<text x="{x + 15}" y="37">{escape(legend[name])}</text>']
+    for k in sorted({1, *range(0, int(most) + 1, tick)}):
         x = LEFT + k * unit
-        out += [f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{height - 26}" '
-                f'stroke="{"#c53030" if k == 1 else "#e2e8f0"}"/>',
-                f'<text x="{x:.1f}" y="{height - 10}" text-anchor="middle">{k}</text>']
-    for i, model in enumerate(models):
+        out.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{height - 26}" '
+                   f'stroke="{"#c53030" if k == 1 else "#e2e8f0"}"/>')
+        if k != 1 or tick == 1:
+            out.append(f'<text x="{x:.1f}" y="{height - 10}" text-anchor="middle">{k}</text>')
+    for i, what in enumerate(groups):
         y = TOP + i * step + GAP / 2
-        out.append(f'<text x="{LEFT - 8}" y="{y + step / 2:.1f}" text-anchor="end">'
-                   f'{escape(model)}</text>')
-        for row in rows:
-            if row["model"] != model:
-                continue
-            ratio, at = row["others"][name]["ratio"], y + BAR * threads.index(row["threads"])
-            out += [f'<rect x="{LEFT}" y="{at:.1f}" width="{ratio * unit:.1f}" '
-                    f'height="{BAR - 1}" fill="{COLOURS.get(row["threads"], "#a0aec0")}"/>',
-                    f'<text x="{LEFT + ratio * unit + 4:.1f}" y="{at + BAR - 2:.1f}" '
-                    f'font-size="10">{ratio:.2f}</text>']
+        out.append(f'<text x="{LEFT - 8}" y="{y + step / 2:.1f}" text-anchor="end">{escape(what)}</text>')
+        for name, value in [(name, value) for other, name, value in bars if other == what]:
+            at = y + BAR * series.index(name)
+            out += [f'<rect x="{LEFT}" y="{at:.1f}" width="{value * unit:.1f}" '
+                    f'height="{BAR - 1}" fill="{COLOURS.get(name, "#a0aec0")}"/>',
+                    f'<text x="{LEFT + value * unit + 4:.1f}" y="{at + BAR - 2:.1f}" '
+                    f'font-size="10">{value:.2f}</text>']
     return "\n".join(out + ["</svg>"]) + "\n"
+
+
+def chart_of(result, name="LiteRT"):
+    """How many times as fast as `name` each model runs."""
+    bars = [(row["model"], row["threads"], row["others"][name]["ratio"])
+            for row in result["rows"] if name in row["others"]]
+    legend = {n: f"{n} thread{'s' if n > 1 else ''}" for _, n, _ in bars}
+    return chart(f"times as fast as {name} ({result['processor']}, {result['commit']})", bars, legend)
 
 
 def main():
@@ -95,7 +100,7 @@ def main():
     arguments = parser.parse_args()
     result = json.loads(pathlib.Path(arguments.json).read_text())
     if arguments.svg:
-        pathlib.Path(arguments.svg).write_text(chart(result))
+        pathlib.Path(arguments.svg).write_text(chart_of(result))
     print(table(result))
 
 
