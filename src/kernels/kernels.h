@@ -24,6 +24,7 @@
 #include "kernels/hybrid.h"
 #include "kernels/lut.h"
 #include "kernels/move.h"
+#include "kernels/resample.h"
 #include "kernels/resize.h"
 #include "kernels/rows_f32.h"
 #include "kernels/softmax.h"
@@ -38,7 +39,9 @@ struct scree_kernels {
     scree_softmax_8_fn *softmax_8;                                           /* kernels/softmax.h */
     scree_transpose_fn *transpose_8, *transpose_32;                          /* kernels/move.h */
     scree_blend_fn *blend_u8, *blend_i8;                                     /* kernels/resize.h */
-    const struct scree_gemm_kernel *gemm;                                    /* kernels/gemm.h */
+    scree_resample_row_fn *resample_rgb;   /* kernels/resample.h */
+    scree_resample_rows_fn *resample_rows; /* kernels/resample.h */
+    const struct scree_gemm_kernel *gemm;  /* kernels/gemm.h */
     /* kernels/gemm_f32.h: products rounded, and perhaps not */
     const struct scree_gemm_f32 *gemm_f32, *gemm_f32_fused;
     const struct scree_hybrid_kernel *hybrid; /* kernels/hybrid.h */

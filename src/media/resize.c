@@ -8,21 +8,12 @@
 
 #include <assert.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
-
-/* Weights have 22 bits: 255 times their sum, about 1 << 22, plus a half fits 32 bits. */
-#define PRECISION 22
-
-/* How each of n_out pixels is made of n_taps[i] source pixels from first[i] on, with the weights
- * weights[i * stride ...]. */
-struct taps {
-    int32_t n_out;
-    int32_t stride; /* the most taps a pixel has */
-    int32_t *first, *n_taps, *weights;
-};
+#include "kernels/kernels.h"
 
 /* A place in an image, and how to go to the next row. */
 struct plane {
@@ -35,10 +26,10 @@ struct plane {
 
 struct work {
     uint8_t *block;
-    struct taps x, y;
-    double *scratch; /* f64[stride of x or y, the larger] */
-    int32_t *sums;   /* s32[row_bytes] */
-    uint8_t *ring;   /* u8[y.stride][row_bytes] */
+    struct scree_resample_taps x, y;
+    double *scratch;      /* f64[stride of x or y, the larger] */
+    const uint8_t **rows; /* [y.stride] */
+    uint8_t *ring;        /* u8[y.stride][row_bytes] */
     size_t row_bytes;
 };
 
@@ -53,9 +44,10 @@ static double filter_support(int32_t n_in, int32_t n_out)
     return fmax(1.0, filter_scale(n_in, n_out));
 }
 
+/* The most taps that a pixel can have, rounded up to a multiple of 4. */
 static int32_t taps_stride(int32_t n_in, int32_t n_out)
 {
-    return (int32_t)ceil(filter_support(n_in, n_out)) * 2 + 1;
+    return ((int32_t)ceil(filter_support(n_in, n_out)) * 2 + 1 + 3) / 4 * 4;
 }
 
 /* Adds n * size bytes, aligned, to *total and returns where they start; *fits becomes false if the
@@ -79,22 +71,22 @@ static int work_init(struct work *work, struct scree_rect src, struct scree_rect
     size_t scratch = reserve(&total, (size_t)scree_max_i32(sx, sy), sizeof(double), &fits);
     size_t x = reserve(&total, nx * ((size_t)sx + 2), sizeof(int32_t), &fits);
     size_t y = reserve(&total, ny * ((size_t)sy + 2), sizeof(int32_t), &fits);
-    size_t sums = reserve(&total, row_bytes, sizeof(int32_t), &fits);
+    size_t rows = reserve(&total, (size_t)sy, sizeof(uint8_t *), &fits);
     size_t ring = reserve(&total, row_bytes, (size_t)sy, &fits);
 
     work->block = fits ? malloc(total) : NULL;
     if (!work->block)
         return scree_fail_memory(err, fits ? total : SIZE_MAX);
     work->scratch = (double *)(void *)(work->block + scratch);
-    work->x = (struct taps){.n_out = dst.w, .stride = sx};
+    work->x = (struct scree_resample_taps){.n_out = dst.w, .stride = sx};
     work->x.first = (int32_t *)(void *)(work->block + x);
     work->x.n_taps = work->x.first + nx;
     work->x.weights = work->x.n_taps + nx;
-    work->y = (struct taps){.n_out = dst.h, .stride = sy};
+    work->y = (struct scree_resample_taps){.n_out = dst.h, .stride = sy};
     work->y.first = (int32_t *)(void *)(work->block + y);
     work->y.n_taps = work->y.first + ny;
     work->y.weights = work->y.n_taps + ny;
-    work->sums = (int32_t *)(void *)(work->block + sums);
+    work->rows = (const uint8_t **)(void *)(work->block + rows);
     work->ring = work->block + ring;
     work->row_bytes = row_bytes;
     return 0;
@@ -110,7 +102,7 @@ static double triangle(double x)
 }
 
 /* Fills taps for n_in source pixels. scratch f64[taps->stride] */
-static void taps_fill(struct taps *taps, int32_t n_in, double *scratch)
+static void taps_fill(struct scree_resample_taps *taps, int32_t n_in, double *scratch)
 {
     double scale = filter_scale(n_in, taps->n_out);
     double support = filter_support(n_in, taps->n_out);
@@ -129,76 +121,67 @@ static void taps_fill(struct taps *taps, int32_t n_in, double *scratch)
             sum += scratch[j];
         }
         for (int32_t j = 0; j < n; j++)
-            weights[j] = (int32_t)(0.5 + scratch[j] / sum * (1 << PRECISION));
+            weights[j] = (int32_t)(0.5 + scratch[j] / sum * (1 << SCREE_RESAMPLE_BITS));
+        memset(weights + n, 0, (size_t)(taps->stride - n) * sizeof weights[0]);
         taps->first[i] = first;
         taps->n_taps[i] = n;
     }
 }
 
-static inline uint8_t round_sum(int32_t sum)
-{
-    return (uint8_t)scree_clamp_i32(sum >> PRECISION, 0, 255);
-}
-
-static void row_rgb(const struct taps *taps, const uint8_t *restrict src, uint8_t *restrict dst)
-{
-    for (int32_t i = 0; i < taps->n_out; i++) {
-        const int32_t *weights = taps->weights + (size_t)i * (size_t)taps->stride;
-        const uint8_t *p = src + 3 * (size_t)taps->first[i];
-        int32_t n = taps->n_taps[i];
-        int32_t r = 1 << (PRECISION - 1), g = r, b = r;
-
-        for (int32_t j = 0; j < n; j++) {
-            r += p[3 * j + 0] * weights[j];
-            g += p[3 * j + 1] * weights[j];
-            b += p[3 * j + 2] * weights[j];
-        }
-        dst[3 * i + 0] = round_sum(r);
-        dst[3 * i + 1] = round_sum(g);
-        dst[3 * i + 2] = round_sum(b);
-    }
-}
-
-static void row_gray(const struct taps *taps, const uint8_t *restrict src, uint8_t *restrict dst)
+static void row_gray(const struct scree_resample_taps *taps, const uint8_t *restrict src,
+                     uint8_t *restrict dst)
 {
     for (int32_t i = 0; i < taps->n_out; i++) {
         const int32_t *weights = taps->weights + (size_t)i * (size_t)taps->stride;
         const uint8_t *p = src + taps->first[i];
-        int32_t sum = 1 << (PRECISION - 1);
+        int32_t sum = 1 << (SCREE_RESAMPLE_BITS - 1);
 
         for (int32_t j = 0; j < taps->n_taps[i]; j++)
             sum += p[j] * weights[j];
-        dst[i] = round_sum(sum);
+        dst[i] = (uint8_t)scree_clamp_i32(sum >> SCREE_RESAMPLE_BITS, 0, 255);
     }
-}
-
-/* sums s32[n] += weight * row u8[n] */
-static void add_row(int32_t *restrict sums, const uint8_t *restrict row, int32_t weight, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        sums[i] += row[i] * weight;
 }
 
 /* Row y of the result, of rows that are in the ring. */
-static void column_pass(struct work *work, int32_t y, uint8_t *dst)
+static void column_pass(const struct scree_kernels *kernels, struct work *work, int32_t y,
+                        uint8_t *dst)
 {
-    const int32_t *weights = work->y.weights + (size_t)y * (size_t)work->y.stride;
-    size_t n = work->row_bytes;
+    int32_t n = work->y.n_taps[y];
 
-    for (size_t i = 0; i < n; i++)
-        work->sums[i] = 1 << (PRECISION - 1);
-    for (int32_t j = 0; j < work->y.n_taps[y]; j++) {
+    for (int32_t j = 0; j < n; j++) {
         int32_t slot = (work->y.first[y] + j) % work->y.stride;
 
-        add_row(work->sums, work->ring + (size_t)slot * n, weights[j], n);
+        work->rows[j] = work->ring + (size_t)slot * work->row_bytes;
     }
-    for (size_t i = 0; i < n; i++)
-        dst[i] = round_sum(work->sums[i]);
+    kernels->resample_rows(work->rows, work->y.weights + (size_t)y * (size_t)work->y.stride, n, dst,
+                           work->row_bytes);
+}
+
+/* ---- this processor's kernels
+ */
+
+static struct scree_kernels kernels_here;
+
+static void find_kernels(void)
+{
+    uint32_t cpu = 0; /* with a SCREE_CPU that no model can be opened with: plain C */
+
+    (void)scree_cpu_flags(getenv("SCREE_CPU"), &cpu, NULL);
+    scree_kernels_init(&kernels_here, cpu);
+}
+
+static const struct scree_kernels *get_kernels(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, find_kernels);
+    return &kernels_here;
 }
 
 static void resize_bilinear(struct work *work, int32_t src_w, int32_t src_h, int32_t channels,
                             struct plane src, struct plane dst)
 {
+    const struct scree_kernels *kernels = get_kernels();
     int32_t n_rows = 0; /* of the source, done along the row */
 
     taps_fill(&work->x, src_w, work->scratch);
@@ -213,11 +196,11 @@ static void resize_bilinear(struct work *work, int32_t src_w, int32_t src_h, int
             if (src_w == work->x.n_out)
                 memcpy(out, row, work->row_bytes);
             else if (channels == 3)
-                row_rgb(&work->x, row, out);
+                kernels->resample_rgb(&work->x, row, src_w, out);
             else
                 row_gray(&work->x, row, out);
         }
-        column_pass(work, y, dst.pixels + (size_t)y * dst.stride_bytes);
+        column_pass(kernels, work, y, dst.pixels + (size_t)y * dst.stride_bytes);
     }
 }
 
