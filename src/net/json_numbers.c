@@ -345,8 +345,8 @@ static void read_short(struct scan *scan)
         to += n_bytes;
         n_left--;
         used = length + 1;
-        if (used < 8 &&
-            take_short(word >> 8 * used, others >> 8 * used, &value, &length) && value <= max) {
+        if (used < 8 && take_short(word >> 8 * used, others >> 8 * used, &value, &length) &&
+            value <= max) {
             put(to, value, n_bytes);
             to += n_bytes;
             n_left--;

@@ -100,14 +100,13 @@ void scree_api_metrics(void *context, struct scree_request *request)
 
 /* ---- pictures ---- */
 
-/* Refuses what has no chance: no such model, a line that is full. */
-static void admit(struct scree_server *server, struct scree_request *request, const char *model)
+void scree_api_admit_model(struct scree_server *server, struct scree_request *request,
+                           const char *model, const char *version)
 {
     struct scree_served *served;
     struct scree_error err;
     uint32_t waiting, busy;
-    int rc = scree_repository_get(server->repository, model,
-                                  scree_request_query(request, "version"), &served, &err);
+    int rc = scree_repository_get(server->repository, model, version, &served, &err);
 
     if (rc < 0) {
         scree_api_fail(server, request, rc, &err);
@@ -123,21 +122,26 @@ static void admit(struct scree_server *server, struct scree_request *request, co
 
 void scree_api_admit(void *context, struct scree_request *request)
 {
-    admit(context, request, scree_request_query(request, "model"));
+    scree_api_admit_model(context, request, scree_request_query(request, "model"),
+                          scree_request_query(request, "version"));
 }
 
 void scree_api_admit_detector(void *context, struct scree_request *request)
 {
     char name[SCREE_API_NAME_BYTES];
 
-    admit(context, request, scree_api_model(context, request, SCREE_TASK_DETECT, name));
+    scree_api_admit_model(context, request,
+                          scree_api_model(context, request, SCREE_TASK_DETECT, name),
+                          scree_request_query(request, "version"));
 }
 
 void scree_api_admit_classifier(void *context, struct scree_request *request)
 {
     char name[SCREE_API_NAME_BYTES];
 
-    admit(context, request, scree_api_model(context, request, SCREE_TASK_CLASSIFY, name));
+    scree_api_admit_model(context, request,
+                          scree_api_model(context, request, SCREE_TASK_CLASSIFY, name),
+                          scree_request_query(request, "version"));
 }
 
 static json_t *class_json(const struct scree_served *served, const struct scree_class *found)

@@ -381,6 +381,7 @@ static bool path_fits(struct scree_request *request, const char *pattern)
     const char *at = request->path;
     int n_parts = 0;
 
+    memset(request->parts, 0, sizeof request->parts);
     while (*pattern && *at) {
         if (*pattern == '*') {
             size_t n = strcspn(at, "/");

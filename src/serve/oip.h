@@ -50,10 +50,10 @@ enum scree_oip_type {
 
 /* What is known of a datatype. */
 struct scree_oip_type_info {
-    const char *name;    /* "UINT8" */
-    size_t n_bytes;      /* of an element; 0: BYTES */
-    int json;            /* enum scree_json_number; -1: only binary */
-    uint32_t config;     /* DataType of model_config.proto */
+    const char *name;        /* "UINT8" */
+    size_t n_bytes;          /* of an element; 0: BYTES */
+    int json;                /* enum scree_json_number; -1: only binary */
+    uint32_t config;         /* DataType of model_config.proto */
     const char *config_name; /* "TYPE_UINT8" */
 };
 
@@ -90,7 +90,7 @@ struct scree_oip_request {
     bool any_rows;       /* the first dimension may differ from the model's: it runs row by row */
     bool inputs_are_raw; /* gRPC: answer alike */
     enum scree_priority priority;
-    uint64_t timeout_ns; /* UINT64_MAX: not told */
+    uint64_t timeout_ns;  /* UINT64_MAX: not told */
     uint64_t deadline_ns; /* of CLOCK_MONOTONIC; set before scree_oip_infer() */
     bool (*is_gone)(const void *context);
     const void *context;
@@ -116,19 +116,25 @@ void scree_oip_request_init(struct scree_oip_request *request, size_t n_bytes);
 void scree_oip_request_done(struct scree_oip_request *request);
 
 /* Runs the model. Errors: ENOENT (model, input, output), EINVAL (types, shapes, sizes, duplicates),
- * E2BIG (limits), those of scree_repository_get() and scree_served_run(), and those of
+ * those of scree_repository_get() and scree_served_run(), and those of
  * scree_image_open_memory(). ret_response is to be done with on success only. */
-int scree_oip_infer(struct scree_server *server, const struct scree_oip_request *request,
+int scree_oip_infer(struct scree_server *server, struct scree_oip_request *request,
                     struct scree_oip_response *ret_response, struct scree_error *err);
 void scree_oip_response_done(struct scree_oip_response *response);
 
+/* The deadline of a request that came at start_ns of CLOCK_MONOTONIC: by its timeout, at most 10
+ * min, or else as the server's options have it. */
+uint64_t scree_oip_deadline(const struct scree_server *server,
+                            const struct scree_oip_request *request, uint64_t start_ns);
+
 /* ---- what both translations need ---- */
 
-/* Product of dims int64_t[rank]: the number of elements. Errors: EINVAL (a negative dimension),
- * E2BIG (over 2^40 elements). */
+/* Product of dims int64_t[rank]: the number of elements. Errors: EINVAL (a negative dimension,
+ * over 2^40 elements). */
 int scree_oip_count(const int64_t *dims, uint32_t rank, size_t *ret, struct scree_error *err);
 
-/* The next tensor of a request, or the next wanted output, with its name unset. Errors: E2BIG. */
+/* The next tensor of a request, or the next wanted output, with its name unset. Errors: EINVAL (one
+ * more than there may be). */
 int scree_oip_add_input(struct scree_oip_request *request, struct scree_oip_tensor **ret,
                         struct scree_error *err);
 int scree_oip_add_wanted(struct scree_oip_request *request, struct scree_oip_wanted **ret,
@@ -143,7 +149,7 @@ void scree_oip_set_timeout(struct scree_oip_request *request, uint64_t timeout_u
 /* ---- translations ---- */
 
 /* Reads the body of an infer request of REST: u8[n], the first n_json of which are JSON (SIZE_MAX:
- * all are). body is kept by the request. Errors: EINVAL, E2BIG, ENOMEM. */
+ * all are). body is kept by the request. Errors: EINVAL, ENOMEM. */
 int scree_oip_read_json(struct scree_oip_request *request, const uint8_t *body, size_t n,
                         size_t n_json, struct scree_error *err);
 
@@ -152,7 +158,7 @@ int scree_oip_read_json(struct scree_oip_request *request, const uint8_t *body, 
 void scree_oip_write_json(const struct scree_oip_response *response, struct scree_buffer *body,
                           size_t *ret_n_json);
 
-/* Reads a ModelInferRequest, u8[n], which is kept by the request. Errors: EINVAL, E2BIG, ENOMEM. */
+/* Reads a ModelInferRequest, u8[n], which is kept by the request. Errors: EINVAL, ENOMEM. */
 int scree_oip_read_pb(struct scree_oip_request *request, const uint8_t *bytes, size_t n,
                       struct scree_error *err);
 

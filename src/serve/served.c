@@ -291,20 +291,32 @@ struct look {
     uint64_t clock; /* when the stage began */
 };
 
-static int decode(struct look *look, struct scree_error *err)
+int scree_served_decode(struct scree_served *served, enum scree_priority priority,
+                        uint64_t deadline_ns, const uint8_t *bytes, size_t n, bool upright,
+                        struct scree_times *times, struct scree_image **ret_image,
+                        struct scree_error *err)
 {
-    const struct scree_ask *ask = look->ask;
-    struct scree_turns *decoders = look->served->decoders;
-    struct scree_answer *answer = look->answer;
+    uint64_t clock = now_ns(CLOCK_MONOTONIC);
     uint32_t decoder;
-    int rc = scree_turns_take(decoders, ask->priority, ask->deadline_ns, &decoder, err);
+    int rc = scree_turns_take(served->decoders, priority, deadline_ns, &decoder, err);
 
     if (rc < 0)
         return rc;
-    answer->times.queue_ns += lap(&look->clock);
-    rc = scree_image_open_memory(ask->bytes, ask->n, ask->upright, &answer->image, err);
-    scree_turns_give(decoders, decoder);
-    answer->times.decode_ns = lap(&look->clock);
+    times->queue_ns += lap(&clock);
+    rc = scree_image_open_memory(bytes, n, upright, ret_image, err);
+    scree_turns_give(served->decoders, decoder);
+    times->decode_ns += lap(&clock);
+    return rc;
+}
+
+static int decode(struct look *look, struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+    struct scree_answer *answer = look->answer;
+    int rc = scree_served_decode(look->served, ask->priority, ask->deadline_ns, ask->bytes, ask->n,
+                                 ask->upright, &answer->times, &answer->image, err);
+
+    (void)lap(&look->clock);
     if (rc < 0)
         return rc;
     answer->w = scree_image_width(answer->image);
@@ -455,6 +467,16 @@ void scree_answer_done(struct scree_answer *answer)
 }
 
 /* ---- tensors ---- */
+
+int scree_served_input(const struct scree_served *served, uint32_t index,
+                       struct scree_tensor *ret_tensor)
+{
+    int rc = scree_session_input(served->instances[0].session, index, ret_tensor);
+
+    if (rc >= 0)
+        ret_tensor->data = NULL;
+    return rc;
+}
 
 static int run_tensors(struct scree_served *served, struct scree_instance *instance,
                        const struct scree_tensor_ask *ask, struct scree_times *times,

@@ -137,6 +137,17 @@ int scree_served_look(struct scree_served *served, const struct scree_ask *ask,
 /* Frees what an answer holds. Accepts an all-zero one. */
 void scree_answer_done(struct scree_answer *answer);
 
+/* A view of an input as the instances have it, without data. Errors: EINVAL (index). */
+int scree_served_input(const struct scree_served *served, uint32_t index,
+                       struct scree_tensor *ret_tensor);
+
+/* Decodes a picture u8[n] when it is its turn; adds to the times of queue and decoding. ret_image
+ * is the caller's. Errors: those of scree_image_open_memory() and scree_turns_take(). */
+int scree_served_decode(struct scree_served *served, enum scree_priority priority,
+                        uint64_t deadline_ns, const uint8_t *bytes, size_t n, bool upright,
+                        struct scree_times *times, struct scree_image **ret_image,
+                        struct scree_error *err);
+
 /* A request for tensors: `fill` writes the inputs of a session, `take` reads its outputs; both run
  * while the instance is held. A negative return ends the request. */
 struct scree_tensor_ask {

@@ -30,6 +30,10 @@ static const char *api_of(const char *path)
 {
     if (strncmp(path, "/v1/vision", 10) == 0 || strncmp(path, "/v1/status", 10) == 0)
         return "deepstack";
+    if (strncmp(path, "/v2", 3) == 0)
+        return "oip";
+    if (strncmp(path, "/v1/models", 10) == 0)
+        return "tfs";
     if (strcmp(path, "/infer") == 0 || strcmp(path, "/detect") == 0)
         return "plain";
     return "other";

@@ -65,6 +65,11 @@ scree_handler_fn scree_api_root, scree_api_health, scree_api_live, scree_api_rea
     scree_api_deepstack_custom, scree_api_deepstack_list, scree_api_deepstack_scene,
     scree_api_codeproject_update, scree_api_codeproject_version, scree_api_codeproject_ping;
 
+/* Those of the Open Inference Protocol. */
+scree_handler_fn scree_api_oip_server, scree_api_oip_model, scree_api_oip_model_ready,
+    scree_api_oip_config, scree_api_oip_stats, scree_api_oip_admit, scree_api_oip_infer,
+    scree_api_oip_index, scree_api_oip_load, scree_api_oip_unload;
+
 /* The gate before all routes: refuses who has no token and needs one, by the route's flags. */
 scree_handler_fn scree_api_gate;
 
@@ -72,6 +77,11 @@ scree_handler_fn scree_api_gate;
  * EACCES. */
 int scree_api_check_key(struct scree_server *server, const struct scree_request *request,
                         const char *key, struct scree_error *err);
+
+/* Refuses at header time what has no chance with a model and version, NULL as
+ * scree_repository_get() has them. */
+void scree_api_admit_model(struct scree_server *server, struct scree_request *request,
+                           const char *model, const char *version);
 
 /* Refuses at header time what has no chance: no model at all, a line that is full. */
 scree_handler_fn scree_api_admit;
@@ -103,10 +113,6 @@ bool scree_api_field(const struct scree_request *request, const char *name, char
  * out of range), with the parameter's name. */
 int scree_api_ask(const struct scree_server *server, const struct scree_request *request,
                   struct scree_ask *ret_ask, struct scree_error *err);
-
-/* Counts an answer and its times. */
-void scree_api_observe(struct scree_server *server, const struct scree_served *served,
-                       const struct scree_times *times);
 
 /* Answers a request of Frigate's. */
 scree_zmq_answer_fn scree_api_frigate;
