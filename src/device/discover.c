@@ -59,27 +59,43 @@ static bool is_rocket(const struct scree_tree *tree, const char *name)
            strcmp(last_part(target), "rocket") == 0;
 }
 
-static void find_node(const struct scree_tree *tree, struct scree_npu *npu)
+static void fill_node(const struct scree_tree *tree, const char *name, struct scree_npu_node *node)
 {
-    struct scree_names names;
     char path[SCREE_TREE_PATH], text[32], *after;
 
-    if (scree_tree_list(tree, SCREE_NPU_CLASS, NULL, &names) < 0)
+    *node = (struct scree_npu_node){0};
+    memcpy(node->name, name, strlen(name));
+    (void)snprintf(node->path, sizeof node->path, "/dev/accel/%s", node->name);
+    (void)snprintf(path, sizeof path, SCREE_NPU_CLASS "/%s/dev", name);
+    if (scree_tree_text(tree, path, text, sizeof text) < 0)
         return;
-    for (uint32_t i = 0; i < names.n; i++) {
-        const char *name = names.name[i];
+    node->major = (uint32_t)strtoul(text, &after, 10);
+    if (*after == ':')
+        node->minor = (uint32_t)strtoul(after + 1, NULL, 10);
+}
 
-        if (strlen(name) > 32 || !is_rocket(tree, name))
-            continue;
-        (void)snprintf(npu->node, sizeof npu->node, "/dev/accel/%.32s", name);
-        (void)snprintf(path, sizeof path, SCREE_NPU_CLASS "/%s/dev", name);
-        if (scree_tree_text(tree, path, text, sizeof text) < 0)
-            return;
-        npu->major = (uint32_t)strtoul(text, &after, 10);
-        if (*after == ':')
-            npu->minor = (uint32_t)strtoul(after + 1, NULL, 10);
+uint32_t scree_npu_nodes(const struct scree_tree *tree, struct scree_npu_node *nodes)
+{
+    struct scree_names names;
+    uint32_t n = 0;
+
+    if (scree_tree_list(tree, SCREE_NPU_CLASS, NULL, &names) < 0)
+        return 0;
+    for (uint32_t i = 0; i < names.n && n < SCREE_NPU_MAX_NODES; i++)
+        if (strlen(names.name[i]) < sizeof nodes[0].name && is_rocket(tree, names.name[i]))
+            fill_node(tree, names.name[i], &nodes[n++]);
+    return n;
+}
+
+static void find_node(const struct scree_tree *tree, struct scree_npu *npu)
+{
+    struct scree_npu_node nodes[SCREE_NPU_MAX_NODES];
+
+    if (scree_npu_nodes(tree, nodes) == 0)
         return;
-    }
+    memcpy(npu->node, nodes[0].path, sizeof npu->node);
+    npu->major = nodes[0].major;
+    npu->minor = nodes[0].minor;
 }
 
 void scree_npu_discover(const struct scree_tree *tree, struct scree_npu *ret_npu)

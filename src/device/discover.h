@@ -35,7 +35,21 @@ struct scree_npu {
     uint32_t major, minor; /* of that device, by the kernel */
 };
 
-/* Fills *ret_npu with what is there; all zero if there is nothing. */
+/* An accel device that is an NPU. */
+struct scree_npu_node {
+    char name[33];         /* "accel0" */
+    char path[64];         /* "/dev/accel/accel0" */
+    uint32_t major, minor; /* of that device, by the kernel; 0 if it does not tell */
+};
+
+#define SCREE_NPU_MAX_NODES 8
+
+/* Finds the NPUs, sorted by name, of a machine that may have several: nodes[SCREE_NPU_MAX_NODES].
+ * Returns how many. Which core belongs to which is not told; on an RK3588 all are behind one. */
+uint32_t scree_npu_nodes(const struct scree_tree *tree, struct scree_npu_node *nodes);
+
+/* Fills *ret_npu with what is there, the first NPU if there are several; all zero if there is
+ * nothing. */
 void scree_npu_discover(const struct scree_tree *tree, struct scree_npu *ret_npu);
 
 /* The interrupts that each core has raised since the machine started, one a finished task, into

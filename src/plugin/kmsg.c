@@ -1,0 +1,120 @@
+#include "plugin/kmsg.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/log.h"
+
+#define MINUTE_NS UINT64_C(60000000000)
+
+const char *scree_kernel_event_name(enum scree_kernel_event event)
+{
+    static const char *const names[SCREE_KERNEL_EVENTS] = {"timeout", "reset", "error"};
+
+    return names[event];
+}
+
+static bool has(const char *line, size_t n, const char *word)
+{
+    size_t length = strlen(word);
+
+    for (size_t i = 0; i + length <= n; i++)
+        if (strncasecmp(line + i, word, length) == 0)
+            return true;
+    return false;
+}
+
+int scree_kernel_event_of(const char *line, size_t n)
+{
+    const char *text = memchr(line, ';', n); /* "3,412,5123456,-;text" */
+
+    if (text) {
+        n -= (size_t)(text + 1 - line);
+        line = text + 1;
+    }
+    if (!has(line, n, "rocket") && !has(line, n, ".npu"))
+        return -1;
+    if (has(line, n, "timed out") || has(line, n, "timeout"))
+        return SCREE_KERNEL_TIMEOUT;
+    if (has(line, n, "reset"))
+        return SCREE_KERNEL_RESET;
+    return has(line, n, "fail") || has(line, n, "error") || has(line, n, "fault")
+               ? SCREE_KERNEL_ERROR
+               : -1;
+}
+
+static void count(struct scree_kmsg *kmsg, const char *line, size_t n)
+{
+    int event = scree_kernel_event_of(line, n);
+
+    if (event < 0)
+        return;
+    kmsg->n_events[event]++;
+    if (event != SCREE_KERNEL_ERROR)
+        kmsg->at_ns[kmsg->n_at++ % SCREE_KERNEL_REMEMBERED] = scree_now_ns();
+}
+
+/* /dev/kmsg gives one record a read; EPIPE says that some were lost. */
+static void on_ready(void *context, uint32_t events)
+{
+    struct scree_kmsg *kmsg = context;
+    char bytes[8192];
+    ssize_t n = read(kmsg->source.fd, bytes, sizeof bytes);
+
+    (void)events;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == EPIPE))
+        return;
+    if (n <= 0) {
+        scree_loop_close(kmsg->loop, &kmsg->source);
+        return;
+    }
+    for (const char *line = bytes, *end = bytes + n; line < end;) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+
+        stop = stop ? stop : end;
+        count(kmsg, line, (size_t)(stop - line));
+        line = stop + 1;
+    }
+}
+
+int scree_kmsg_start(struct scree_kmsg *kmsg, struct scree_loop *loop, const char *path)
+{
+    struct scree_error err;
+    struct stat st;
+    /* Whoever opens a pipe for writing too does not see its end. */
+    bool is_pipe = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+    int fd = open(path, (is_pipe ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    *kmsg = (struct scree_kmsg){.source = {.fd = fd, .ready = on_ready, .context = kmsg}};
+    if (fd < 0) {
+        SCREE_LOG(INFO, "the kernel's log is not read", {"file", path},
+                  {"reason", strerror(errno)});
+        return -1;
+    }
+    (void)lseek(fd, 0, SEEK_END);
+    if (scree_loop_add(loop, &kmsg->source, EPOLLIN, &err) < 0) {
+        SCREE_LOG(WARNING, "the kernel's log is not read", {"file", path}, {"reason", err.text});
+        close(fd);
+        return -1;
+    }
+    kmsg->loop = loop;
+    return 0;
+}
+
+void scree_kmsg_done(struct scree_kmsg *kmsg)
+{
+    if (kmsg->loop)
+        scree_loop_close(kmsg->loop, &kmsg->source);
+}
+
+uint32_t scree_kmsg_recent(const struct scree_kmsg *kmsg, uint64_t now_ns)
+{
+    uint32_t n = 0;
+
+    for (uint64_t i = 0; i < kmsg->n_at && i < SCREE_KERNEL_REMEMBERED; i++)
+        n += now_ns - kmsg->at_ns[i] < MINUTE_NS;
+    return n;
+}

@@ -1,0 +1,287 @@
+/* The parts of the device plugin that are pure: health, shares, options. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plugin/health.h"
+#include "plugin/kmsg.h"
+#include "plugin/options.h"
+#include "plugin/shares.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+/* ---- health ---------------------------------------------------------------------------------- */
+
+static const struct scree_health_rule rule = {.bad_looks = 2, .good_looks = 3};
+static const struct scree_look good = {.reason = SCREE_REASON_READY};
+static const struct scree_look bad = {.reason = SCREE_REASON_NODE_MISSING, .text = "gone"};
+
+/* Takes looks, 'g' or 'b' each, a second apart; returns for each 'H' or 'U'. */
+static const char *take(struct scree_health *health, const char *looks, uint64_t *now, char *states)
+{
+    size_t n = strlen(looks);
+
+    for (size_t i = 0; i < n; i++) {
+        *now += SECOND_NS;
+        (void)scree_health_take(health, &rule, looks[i] == 'g' ? &good : &bad, *now);
+        states[i] = health->healthy ? 'H' : 'U';
+    }
+    states[n] = '\0';
+    return states;
+}
+
+static void test_health(void **state)
+{
+    static const struct {
+        const char *looks, *states;
+    } cases[] = {
+        {"g", "H"},
+        {"b", "U"},
+        {"gbg", "HHH"},
+        {"gbb", "HHU"},
+        {"gbgbgb", "HHHHHH"},
+        {"gbbgg", "HHUUU"},
+        {"gbbggg", "HHUUUH"},
+        {"gbbggbggg", "HHUUUUUUH"},
+        {"bggg", "UUUH"},
+        /* Lost again at once: six good looks, then twelve. */
+        {"gbbgggbbgggggg", "HHUUUHHUUUUUUH"},
+        {"gbbgggbbggggggbbgggggggggggg", "HHUUUHHUUUUUUHHUUUUUUUUUUUUH"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scree_health health = {0};
+        uint64_t now = 1;
+        char states[64];
+
+        assert_string_equal(take(&health, cases[i].looks, &now, states), cases[i].states);
+    }
+}
+
+static void test_health_is_trusted_again(void **state)
+{
+    struct scree_health health = {0};
+    uint64_t now = 1;
+    char states[64];
+
+    (void)state;
+    (void)take(&health, "gbbgggbbgggggg", &now, states);
+    assert_int_equal(health.patience, 2);
+    now += 400 * SECOND_NS;
+    assert_string_equal(take(&health, "gbbggg", &now, states), "HHUUUH");
+    assert_int_equal(health.n_lost, 3);
+    assert_int_equal(health.n_regained, 3);
+}
+
+static void test_reason_changes(void **state)
+{
+    static const struct scree_look other = {.reason = SCREE_REASON_PROBE_FAILED, .text = "wrong"};
+    struct scree_health health = {0};
+
+    (void)state;
+    assert_true(scree_health_take(&health, &rule, &bad, 1));
+    assert_false(scree_health_take(&health, &rule, &bad, 2));
+    assert_true(scree_health_take(&health, &rule, &other, 3));
+    assert_string_equal(health.why.text, "wrong");
+    for (int reason = 0; reason < SCREE_REASONS; reason++)
+        assert_true(strlen(scree_reason_name((enum scree_reason)reason)) > 4);
+}
+
+/* ---- shares ---------------------------------------------------------------------------------- */
+
+static const struct scree_npus npus = {
+    .n = 3, .v = {{.node.name = "accel0"}, {.node.name = "accel1"}, {.node.name = "accel-2"}}};
+
+static void test_share_ids(void **state)
+{
+    static const struct {
+        const char *id;
+        int npu, share;
+    } cases[] = {{"accel0-0", 0, 0},   {"accel1-11", 1, 11}, {"accel-2-3", 2, 3},
+                 {"accel0-12", -1, 0}, {"accel0-", -1, 0},   {"accel0-01", -1, 0},
+                 {"accel0", -1, 0},    {"", -1, 0},          {"-", -1, 0},
+                 {"accel3-0", -1, 0},  {"accel0-0 ", -1, 0}};
+    char text[SCREE_SHARE_ID];
+    uint32_t share;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct scree_plugin_npu *npu =
+            scree_share_find(&npus, 12, cases[i].id, strlen(cases[i].id), &share);
+
+        if (cases[i].npu < 0) {
+            assert_null(npu);
+            continue;
+        }
+        assert_ptr_equal(npu, &npus.v[cases[i].npu]);
+        assert_int_equal(share, cases[i].share);
+        scree_share_id(npu, share, text);
+        assert_string_equal(text, cases[i].id);
+    }
+}
+
+static void test_preference(void **state)
+{
+    static const struct {
+        struct scree_share_set available, needed;
+        uint32_t n;
+        struct scree_share_set preferred;
+    } cases[] = {
+        {{{7, 7, 7}}, {{0}}, 3, {{1, 1, 1}}},
+        {{{7, 7, 7}}, {{0}}, 4, {{3, 1, 1}}},
+        {{{4, 7, 0}}, {{0}}, 2, {{4, 1, 0}}},
+        {{{1, 6, 0}}, {{0}}, 1, {{0, 2, 0}}}, /* where most is left */
+        {{{7, 7, 0}}, {{3, 0, 0}}, 3, {{3, 1, 0}}},
+        {{{1, 0, 0}}, {{0}}, 5, {{1, 0, 0}}},
+        {{{7, 7, 7}}, {{0}}, 0, {{0, 0, 0}}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scree_share_set set;
+
+        scree_share_prefer(&npus, &cases[i].available, &cases[i].needed, cases[i].n, &set);
+        for (int k = 0; k < 3; k++)
+            if (set.v[k] != cases[i].preferred.v[k])
+                fail_msg("case %zu, NPU %d: %llx", i, k, (unsigned long long)set.v[k]);
+    }
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static int parse(const char *const *arguments, struct scree_plugin_options *options,
+                 struct scree_error *err)
+{
+    const char *argv[16] = {"scree-device-plugin"};
+    enum scree_plugin_wish wish;
+    int argc = 1;
+
+    for (; *arguments; arguments++)
+        argv[argc++] = *arguments;
+    return scree_plugin_options_parse(argc, (char **)(uintptr_t)argv, options, &wish, err);
+}
+
+#define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void test_options(void **state)
+{
+    struct scree_plugin_options options;
+    struct scree_error err;
+
+    (void)state;
+    assert_int_equal(setenv("SCREE_PLUGIN_SHARES", "5", 1), 0);
+    assert_int_equal(setenv("SCREE_PLUGIN_EXCLUSIVE", "true", 1), 0);
+    assert_int_equal(parse(ARGUMENTS("--check-ms=100", "--resource", "a.b/c"), &options, &err), 0);
+    assert_int_equal(options.shares, 5);
+    assert_int_equal(options.check_ms, 100);
+    assert_true(options.exclusive);
+    assert_string_equal(options.resource, "a.b/c");
+    assert_int_equal(parse(ARGUMENTS("--shares", "2", "--exclusive=false"), &options, &err), 0);
+    assert_int_equal(options.shares, 2);
+    assert_false(options.exclusive);
+    assert_int_equal(setenv("SCREE_PLUGIN_SHARES", "none", 1), 0);
+    assert_int_equal(parse(ARGUMENTS(NULL), &options, &err), -EINVAL);
+    assert_string_equal(err.text, "SCREE_PLUGIN_SHARES: a whole number from 1 to 64, not \"none\"");
+    assert_int_equal(unsetenv("SCREE_PLUGIN_SHARES"), 0);
+    assert_int_equal(unsetenv("SCREE_PLUGIN_EXCLUSIVE"), 0);
+}
+
+static void test_bad_options(void **state)
+{
+    static const char *const cases[][2] = {{"--shares", "0"},
+                                           {"--shares", "65"},
+                                           {"--shares", "-1"},
+                                           {"--shares", ""},
+                                           {"--shares", NULL},
+                                           {"--nonsense", "1"},
+                                           {"word", NULL},
+                                           {"--route", "both"},
+                                           {"--resource", "rk3588"},
+                                           {"--resource", "a/b/c"},
+                                           {"--log-level", "loud"},
+                                           {"--log-format", "xml"},
+                                           {"--require-group", "x"},
+                                           {"--exclusive=2", NULL},
+                                           {"--resource", "kubernetes.io/npu"},
+                                           {"--resource", "a.b/3588"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scree_plugin_options options;
+        struct scree_error err = {""};
+
+        if (parse(ARGUMENTS(cases[i][0], cases[i][1]), &options, &err) != -EINVAL || !err.text[0])
+            fail_msg("%s %s was taken", cases[i][0], cases[i][1] ? cases[i][1] : "");
+    }
+}
+
+static void test_resource_names(void **state)
+{
+    static const char *const good_names[] = {"npu.rockchip.com/rk3588", "a/b", "x-y.z/A_b.c-d"};
+    static const char *const bad_names[] = {"",
+                                            "/",
+                                            "a/",
+                                            "/b",
+                                            "a.b",
+                                            "a/b/c",
+                                            "A.b/c",
+                                            "a..b/c",
+                                            "-a/b",
+                                            "a-/b",
+                                            "a/b-",
+                                            "a/.b",
+                                            "a b/c",
+                                            "kubernetes.io/x",
+                                            "my.kubernetes.io/x",
+                                            "requests.a/b"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good_names / sizeof good_names[0]; i++)
+        assert_true(scree_plugin_is_resource(good_names[i]));
+    for (size_t i = 0; i < sizeof bad_names / sizeof bad_names[0]; i++)
+        if (scree_plugin_is_resource(bad_names[i]))
+            fail_msg("\"%s\" was taken", bad_names[i]);
+}
+
+/* ---- the kernel's log ------------------------------------------------------------------------ */
+
+static void test_kernel_events(void **state)
+{
+    static const struct {
+        const char *line;
+        int event;
+    } cases[] = {
+        {"3,412,5123456,-;rocket fdab0000.npu: NPU job timed out", SCREE_KERNEL_TIMEOUT},
+        {"rocket fdac0000.npu: reset failed", SCREE_KERNEL_RESET},
+        {"3,1,2,-;rk_iommu fdab9000.iommu: Page fault at 0x0 of type read", -1},
+        {"3,1,2,-;rocket fdab0000.npu: probe with driver rocket failed", SCREE_KERNEL_ERROR},
+        {"6,1,2,-;rocket fdab0000.npu: Rockchip NPU core 0 version: 1179210309", -1},
+        {"3,1,2,-;mmc0: timed out", -1},
+        {"", -1},
+        {";", -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(scree_kernel_event_of(cases[i].line, strlen(cases[i].line)),
+                         cases[i].event);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_health),         cmocka_unit_test(test_health_is_trusted_again),
+        cmocka_unit_test(test_reason_changes), cmocka_unit_test(test_share_ids),
+        cmocka_unit_test(test_preference),     cmocka_unit_test(test_options),
+        cmocka_unit_test(test_bad_options),    cmocka_unit_test(test_resource_names),
+        cmocka_unit_test(test_kernel_events),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
