@@ -228,6 +228,16 @@ void scree_delegate_await(struct scree_delegate_instance *instance)
     look_after(instance, true);
 }
 
+void scree_delegate_renew(struct scree_delegate_instance *instance)
+{
+    if (instance->state != AT_WORK)
+        return;
+    scree_worker_stop(&instance->worker);
+    instance->state = AWAY;
+    instance->back_ns = 0;
+    look_after(instance, false);
+}
+
 bool scree_delegate_is_gone(const struct scree_delegate_instance *instance)
 {
     return instance->state == GONE;

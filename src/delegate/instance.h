@@ -99,6 +99,10 @@ void scree_delegate_restore(struct scree_delegate_instance *instance, uint32_t i
 /* Waits for a worker that is being started, as long as that may take. */
 void scree_delegate_await(struct scree_delegate_instance *instance);
 
+/* Ends a worker that fails again and again and has another one started: a driver's open file may be
+ * of a device that is gone. */
+void scree_delegate_renew(struct scree_delegate_instance *instance);
+
 /* Why the last run ended as it did, in one line for people, with the delegate's own words. Lives
  * until the next run. */
 const char *scree_delegate_why(const struct scree_delegate_instance *instance);

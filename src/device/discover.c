@@ -122,20 +122,17 @@ static uint64_t sum_counts(const char *line)
     }
 }
 
-int scree_npu_interrupts(const struct scree_tree *tree, const struct scree_npu *npu,
-                         uint64_t *counts)
+int scree_npu_interrupts_in(const struct scree_tree *tree, const struct scree_npu *npu, char *room,
+                            uint64_t *counts)
 {
-    const size_t n = (size_t)1 << 18;
-    char *text = malloc(n), *next;
     uint32_t found = 0;
+    char *next;
 
     for (uint32_t i = 0; i < npu->n_cores; i++)
         counts[i] = 0;
-    if (!text || scree_tree_read(tree, "/proc/interrupts", text, n) < 0) {
-        free(text);
+    if (scree_tree_read(tree, "/proc/interrupts", room, SCREE_NPU_INTERRUPTS_ROOM) < 0)
         return -ENOENT;
-    }
-    for (char *line = text; *line; line = next) {
+    for (char *line = room; *line; line = next) {
         next = line + strcspn(line, "\n");
         if (*next)
             *next++ = '\0';
@@ -146,6 +143,15 @@ int scree_npu_interrupts(const struct scree_tree *tree, const struct scree_npu *
             found++;
         }
     }
-    free(text);
     return found > 0 ? 0 : -ENOENT;
+}
+
+int scree_npu_interrupts(const struct scree_tree *tree, const struct scree_npu *npu,
+                         uint64_t *counts)
+{
+    char *room = malloc(SCREE_NPU_INTERRUPTS_ROOM);
+    int rc = room ? scree_npu_interrupts_in(tree, npu, room, counts) : -ENOENT;
+
+    free(room);
+    return rc;
 }

@@ -57,4 +57,13 @@ void scree_npu_discover(const struct scree_tree *tree, struct scree_npu *ret_npu
 int scree_npu_interrupts(const struct scree_tree *tree, const struct scree_npu *npu,
                          uint64_t *counts);
 
+/* The same with the file read into room char[SCREE_NPU_INTERRUPTS_ROOM] of the caller's: for who
+ * asks often. What is there is cut to that length. */
+int scree_npu_interrupts_in(const struct scree_tree *tree, const struct scree_npu *npu, char *room,
+                            uint64_t *counts);
+
+/* Bytes of /proc/interrupts that are looked at: some hundred lines on machines of hundreds of
+ * processors. */
+#define SCREE_NPU_INTERRUPTS_ROOM ((size_t)1 << 18)
+
 #endif

@@ -375,6 +375,7 @@ static int note_bad_run(struct scree_offload *offload, const char *why, struct s
     if (++offload->n_bad >= BAD_RUNS) {
         offload->n_bad = 0;
         offload->n_resting = REST_RUNS;
+        scree_delegate_renew(offload->instance);
     }
     return SCREE_OFFLOAD_CPU;
 }

@@ -6,7 +6,8 @@
 struct conv {
     const struct scree_tfl_tensor *in, *weights, *bias, *out;
     int in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w;
-    int stride_h, stride_w, pad_top, pad_left;
+    int stride_h, stride_w, pad_top, pad_left, in_zp, weights_zp;
+    double factor;
     bool is_depthwise;
 };
 
@@ -39,38 +40,37 @@ static int before(int in, int out, int kernel, int stride, int padding)
     return padding == SCREE_TFL_SAME && total > 0 ? total / 2 : 0;
 }
 
-static int tap(const struct conv *conv, int y, int x, int c, int n)
+/* What filter n sees at one place of the input. */
+static int tap(const struct conv *conv, const uint8_t *in, int ky, int kx, int n)
 {
-    const uint8_t *in = conv->in->data, *weights = conv->weights->data;
+    const uint8_t *weights = conv->weights->data;
     int sum = 0;
 
-    for (int ky = 0; ky < conv->kernel_h; ky++)
-        for (int kx = 0; kx < conv->kernel_w; kx++) {
-            int at_y = y * conv->stride_h + ky - conv->pad_top;
-            int at_x = x * conv->stride_w + kx - conv->pad_left;
-            int w =
-                conv->is_depthwise
-                    ? weights[(ky * conv->kernel_w + kx) * conv->out_c + n]
-                    : weights[((n * conv->kernel_h + ky) * conv->kernel_w + kx) * conv->in_c + c];
-
-            if (at_y >= 0 && at_y < conv->in_h && at_x >= 0 && at_x < conv->in_w)
-                sum += (in[(at_y * conv->in_w + at_x) * conv->in_c + c] - zero_point(conv->in)) *
-                       (w - zero_point(conv->weights));
-        }
+    if (conv->is_depthwise)
+        return (in[n / (conv->out_c / conv->in_c)] - conv->in_zp) *
+               (weights[(ky * conv->kernel_w + kx) * conv->out_c + n] - conv->weights_zp);
+    weights += ((n * conv->kernel_h + ky) * conv->kernel_w + kx) * conv->in_c;
+    for (int c = 0; c < conv->in_c; c++)
+        sum += (in[c] - conv->in_zp) * (weights[c] - conv->weights_zp);
     return sum;
 }
 
 static uint8_t pixel(const struct conv *conv, int y, int x, int n)
 {
+    const uint8_t *in = conv->in->data;
     const int32_t *bias = conv->bias->data;
-    double factor = scale(conv->in) * scale(conv->weights) / scale(conv->out), value;
+    double value;
     int sum = bias[n];
 
-    if (conv->is_depthwise)
-        sum += tap(conv, y, x, n / (conv->out_c / conv->in_c), n);
-    for (int c = 0; c < conv->in_c && !conv->is_depthwise; c++)
-        sum += tap(conv, y, x, c, n);
-    value = floor(sum * factor + 0.5) + zero_point(conv->out);
+    for (int ky = 0; ky < conv->kernel_h; ky++)
+        for (int kx = 0; kx < conv->kernel_w; kx++) {
+            int at_y = y * conv->stride_h + ky - conv->pad_top;
+            int at_x = x * conv->stride_w + kx - conv->pad_left;
+
+            if (at_y >= 0 && at_y < conv->in_h && at_x >= 0 && at_x < conv->in_w)
+                sum += tap(conv, in + (at_y * conv->in_w + at_x) * conv->in_c, ky, kx, n);
+        }
+    value = floor(sum * conv->factor + 0.5) + zero_point(conv->out);
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
@@ -90,6 +90,9 @@ static bool read_conv(const struct scree_tfl_context *context, const struct scre
     if (!is_plain(conv->in, 3) || !is_plain(conv->weights, 3) || !is_plain(conv->bias, 2) ||
         !is_plain(conv->out, 3) || conv->in->dims->size != 4)
         return false;
+    conv->in_zp = zero_point(conv->in);
+    conv->weights_zp = zero_point(conv->weights);
+    conv->factor = scale(conv->in) * scale(conv->weights) / scale(conv->out);
     conv->in_h = conv->in->dims->data[1];
     conv->in_w = conv->in->dims->data[2];
     conv->in_c = conv->in->dims->data[3];

@@ -4,10 +4,12 @@
  *     fault=NAME    see the list of faults
  *     after=N       the faults of runs begin after N good ones (default 0); a host tries each part
  *                   once before it uses it
+ *     via=npu       results go through the NPU on their way (default: they do not)
  *     claim=every   take every node (the default), `other` every other one, `none`
  *
  * It knows its host by the same header as the host itself: that this header is right is shown by
  * the test with Mesa's own delegate, tests/teflon. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #include "conv.h"
+#include "npu.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -76,7 +79,8 @@ struct test_delegate {
     struct scree_tfl_delegate head; /* first */
     enum fault fault;
     long after;
-    int step; /* between claimed nodes; 0: none */
+    int step;        /* between claimed nodes; 0: none */
+    struct npu *npu; /* NULL: without */
 };
 
 /* One part: its nodes in order, with memory for what they pass on. */
@@ -217,12 +221,29 @@ static struct scree_tfl_tensor *first_output(const struct kernel *kernel,
     return &context->tensors[kernel->params.output_tensors->data[0]];
 }
 
+static int pass_outputs(const struct kernel *kernel, struct scree_tfl_context *context)
+{
+    const struct scree_tfl_ints *outputs = kernel->params.output_tensors;
+
+    for (int i = 0; kernel->delegate->npu && i < outputs->size; i++) {
+        struct scree_tfl_tensor *out = &context->tensors[outputs->data[i]];
+
+        if (!npu_pass(kernel->delegate->npu, out->data, out->bytes)) {
+            context->report_error(context, "the NPU: %s", strerror(errno));
+            return SCREE_TFL_ERROR;
+        }
+    }
+    return SCREE_TFL_OK;
+}
+
 /* The good run, and a copy of its first output for the fault that shows it again. */
 static int run_well(struct kernel *kernel, struct scree_tfl_context *context)
 {
     const struct scree_tfl_tensor *out = first_output(kernel, context);
     int status = compute(kernel, context);
 
+    if (status == SCREE_TFL_OK)
+        status = pass_outputs(kernel, context);
     if (!kernel->before)
         kernel->before = malloc(out->bytes);
     if (kernel->before && out->data)
@@ -296,7 +317,7 @@ static enum fault random_fault(struct kernel *kernel)
                                         FAULT_repeat,      FAULT_move_output,   FAULT_wrong};
     uint32_t pick;
 
-    kernel->random = kernel->random * 1664525u + 1013904223u;
+    kernel->random = kernel->random * 1664525u + 1013904223u + (uint32_t)getpid();
     pick = (kernel->random >> 16) % 48;
     return pick < sizeof faults / sizeof faults[0] ? faults[pick] : FAULT_none;
 }
@@ -510,6 +531,8 @@ tflite_plugin_create_delegate(char **keys, char **values, size_t n, void (*repor
             delegate->fault = find_fault(values[i]);
         else if (strcmp(keys[i], "after") == 0)
             delegate->after = strtol(values[i], NULL, 10);
+        else if (strcmp(keys[i], "via") == 0 && !delegate->npu)
+            delegate->fault = (delegate->npu = npu_open()) ? delegate->fault : FAULT_no_device;
         else if (strcmp(keys[i], "claim") == 0)
             delegate->step = strcmp(values[i], "none") == 0 ? 0
                              : strcmp(values[i], "other")   ? 1
@@ -521,6 +544,7 @@ tflite_plugin_create_delegate(char **keys, char **values, size_t n, void (*repor
         crash();
     if (delegate->fault == FAULT_no_device || delegate->fault == N_FAULTS) {
         report(delegate->fault == N_FAULTS ? "unknown option" : "no accelerator found");
+        npu_close(delegate->npu);
         free(delegate);
         return NULL;
     }
@@ -530,5 +554,6 @@ tflite_plugin_create_delegate(char **keys, char **values, size_t n, void (*repor
 
 EXPORT void tflite_plugin_destroy_delegate(struct scree_tfl_delegate *delegate)
 {
+    npu_close(of(delegate)->npu);
     free(of(delegate));
 }
