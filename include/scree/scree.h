@@ -263,7 +263,11 @@ struct scree_run_stats {
     uint64_t verified;         /* done by the delegate, and checked */
     uint64_t repeated;         /* done by it, found bad, and done again by the CPU */
     uint64_t fallbacks; /* done by the CPU at once: after several bad ones, or one that crashed */
-    char note[384];     /* what went wrong last, for people; "" if nothing did */
+    /* Of the repeated ones: those that took as long as the kernel waits for a job that hangs; after
+     * which outputs or finished tasks were missing; that the delegate itself gave up; in which its
+     * process crashed or was killed. */
+    uint64_t late, lost, failed, died;
+    char note[384]; /* what went wrong last, for people; "" if nothing did */
 };
 
 /* Tells it as of now. Cannot fail. */

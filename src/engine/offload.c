@@ -380,6 +380,15 @@ static int note_bad_run(struct scree_offload *offload, const char *why, struct s
     return SCREE_OFFLOAD_CPU;
 }
 
+static void count_end(struct scree_run_stats *stats, enum scree_delegate_end end)
+{
+    stats->late += end == SCREE_DELEGATE_LATE;
+    stats->lost += end == SCREE_DELEGATE_UNTOUCHED || end == SCREE_DELEGATE_STALE ||
+                   end == SCREE_DELEGATE_LOST;
+    stats->failed += end == SCREE_DELEGATE_FAILED;
+    stats->died += end == SCREE_DELEGATE_DIED;
+}
+
 static int note_good_run(struct scree_offload *offload)
 {
     offload->n_bad = 0;
@@ -416,8 +425,10 @@ int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scre
         end = scree_delegate_run(offload->instance, index);
     if (end == SCREE_DELEGATE_AWAY)
         return note_fallback(offload, err);
-    if (end != SCREE_DELEGATE_OK)
+    if (end != SCREE_DELEGATE_OK) {
+        count_end(&offload->stats, end);
         return note_bad_run(offload, scree_delegate_why(offload->instance), err);
+    }
     if (offload->n_unchecked[index]-- == 0) {
         offload->n_unchecked[index] = offload->check_every - 1;
         return SCREE_OFFLOAD_COMPARE;

@@ -15,7 +15,8 @@ struct scree_decoder {
     int (*probe)(const uint8_t *bytes, size_t n_bytes, struct scree_image_info *info,
                  struct scree_error *err);
 
-    /* Decodes to pixels u8[h][w][3], zero before, of the size that probe() found in these bytes.
+    /* Decodes to pixels u8[h][w][3], zero before, of the size that probe() found in these bytes,
+     * or of the fraction of it that info->shrink says (scree_image_shrunk()).
      * Errors: EBADMSG, ENOTSUP, ENOMEM; pixels are undefined then. */
     int (*decode)(const uint8_t *bytes, size_t n_bytes, const struct scree_image_info *info,
                   uint8_t *pixels, struct scree_error *err);

@@ -50,7 +50,7 @@ void scree_image_done(struct scree_image *image)
 int scree_image_probe(const uint8_t *bytes, size_t n_bytes, struct scree_image_info *ret_info,
                       struct scree_error *err)
 {
-    struct scree_image_info info = {.orientation = 1};
+    struct scree_image_info info = {.orientation = 1, .shrink = 1};
     int rc;
 
     for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++) {
@@ -86,6 +86,29 @@ static int check_limits(const struct scree_image_info *info,
     return 0;
 }
 
+/* By how much a JPEG may be decoded smaller. */
+static int32_t find_shrink(const struct scree_image_info *info, int32_t enough)
+{
+    int32_t shrink = 1;
+
+    if (enough <= 0 || info->format != SCREE_IMAGE_JPEG)
+        return 1;
+    while (shrink < 8 && scree_image_shrunk(info->w, 2 * shrink) >= enough &&
+           scree_image_shrunk(info->h, 2 * shrink) >= enough)
+        shrink *= 2;
+    return shrink;
+}
+
+static int check_bytes(int32_t w, int32_t h, uint64_t max_bytes, struct scree_error *err)
+{
+    uint64_t n_bytes = 3 * (uint64_t)w * (uint64_t)h;
+
+    if (max_bytes == 0 || n_bytes <= max_bytes)
+        return 0;
+    return scree_fail(err, E2BIG, "%d x %d pixels are %llu bytes, over the limit of %llu", w, h,
+                      (unsigned long long)n_bytes, (unsigned long long)max_bytes);
+}
+
 int scree_image_read(const uint8_t *bytes, size_t n_bytes,
                      const struct scree_image_options *options, struct scree_image *ret_image,
                      struct scree_error *err)
@@ -93,6 +116,7 @@ int scree_image_read(const uint8_t *bytes, size_t n_bytes,
     static const struct scree_image_options defaults;
     struct scree_image_info info;
     struct scree_image image = {0};
+    int32_t w, h;
     int rc;
 
     if (!options)
@@ -103,7 +127,12 @@ int scree_image_read(const uint8_t *bytes, size_t n_bytes,
     rc = check_limits(&info, options, err);
     if (rc < 0)
         return rc;
-    rc = scree_image_new(info.w, info.h, 3, &image, err);
+    info.shrink = find_shrink(&info, options->enough);
+    w = scree_image_shrunk(info.w, info.shrink);
+    h = scree_image_shrunk(info.h, info.shrink);
+    rc = check_bytes(w, h, options->max_bytes, err);
+    if (rc >= 0)
+        rc = scree_image_new(w, h, 3, &image, err);
     if (rc < 0)
         return rc;
     rc = decoders[info.format]->decode(bytes, n_bytes, &info, image.pixels, err);

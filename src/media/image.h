@@ -46,6 +46,12 @@ struct scree_image {
 struct scree_image_options {
     uint64_t max_pixels; /* 0: SCREE_IMAGE_MAX_PIXELS */
     int32_t max_side;    /* 0: SCREE_IMAGE_MAX_SIDE; not negative */
+    uint64_t max_bytes;  /* of decoded pixels; 0: what max_pixels gives */
+
+    /* With a number of pixels here, a JPEG is decoded at a half, a quarter or an eighth of its size
+     * as long as neither side is shorter than that. It takes less time and memory, and the pixels
+     * are not those of the whole picture made smaller. 0: whole. */
+    int32_t enough;
 
     /* Turn and mirror the picture as its EXIF orientation says (JPEG, PNG, WebP). The default is
      * not to: the pixels as they are stored, which is what Pillow's open() and TensorFlow's
@@ -66,6 +72,7 @@ struct scree_image_info {
     enum scree_image_format format;
     int32_t w, h;        /* as stored, before any turning */
     int32_t orientation; /* EXIF's 1..8; 1 (upright) if there is none or it is out of range */
+    int32_t shrink;      /* 1; 2, 4 or 8: what a JPEG is to be decoded at a fraction of */
 };
 
 /* Allocates a black image. w, h in [1, SCREE_IMAGE_SIDE_END], channels 1 or 3.
@@ -81,6 +88,12 @@ void scree_image_done(struct scree_image *image);
  * EBADMSG (damaged), ENOMEM. */
 int scree_image_probe(const uint8_t *bytes, size_t n_bytes, struct scree_image_info *ret_info,
                       struct scree_error *err);
+
+/* A side of w or h pixels at the fraction of info->shrink: rounded up, as libjpeg has it. */
+static inline int32_t scree_image_shrunk(int32_t side, int32_t shrink)
+{
+    return side / shrink + (side % shrink != 0);
+}
 
 /* Decodes the picture in bytes u8[n_bytes] to RGB. A file that ends early is an error; damage that
  * a JPEG decoder steps over is not, as in Pillow.

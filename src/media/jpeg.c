@@ -41,8 +41,9 @@ struct segment {
 struct header {
     int32_t w, h;
     int32_t n_components;
-    int32_t orientation; /* 0: none found */
-    size_t scan_offset;  /* after the header of the first scan */
+    int32_t orientation;  /* 0: none found */
+    size_t scan_offset;   /* after the header of the first scan */
+    int32_t out_w, out_h; /* the size to decode to */
 };
 
 static bool is_lone(uint8_t marker)
@@ -233,7 +234,8 @@ static int decompress(tjhandle handle, const uint8_t *bytes, size_t n_bytes,
     (void)tjDecompressHeader3(handle, bytes, n_bytes, &w, &h, &subsampling, &colors);
     if (w != header->w || h != header->h)
         return fail_turbo(handle, err);
-    if (tjDecompress2(handle, bytes, n_bytes, pixels, w, 0, h, format, TJFLAG_LIMITSCANS) < 0 &&
+    if (tjDecompress2(handle, bytes, n_bytes, pixels, header->out_w, 0, header->out_h, format,
+                      TJFLAG_LIMITSCANS) < 0 &&
         !is_warning(tjGetErrorStr2(handle)))
         return fail_turbo(handle, err);
     return 0;
@@ -242,7 +244,7 @@ static int decompress(tjhandle handle, const uint8_t *bytes, size_t n_bytes,
 static int decompress_cmyk(tjhandle handle, const uint8_t *bytes, size_t n_bytes,
                            const struct header *header, uint8_t *pixels, struct scree_error *err)
 {
-    size_t n_pixels = (size_t)header->w * (size_t)header->h;
+    size_t n_pixels = (size_t)header->out_w * (size_t)header->out_h;
     uint8_t *cmyk = calloc(n_pixels, 4);
     int rc;
 
@@ -267,6 +269,8 @@ static int jpeg_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_
     rc = check_scans(bytes, n_bytes, header.scan_offset, err);
     if (rc < 0)
         return rc;
+    header.out_w = scree_image_shrunk(header.w, info->shrink);
+    header.out_h = scree_image_shrunk(header.h, info->shrink);
     handle = tjInitDecompress();
     if (!handle)
         return scree_fail(err, ENOMEM, "JPEG: no memory for the decoder");

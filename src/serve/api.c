@@ -219,7 +219,7 @@ static bool is_gone(const void *context)
 int scree_api_ask(const struct scree_server *server, const struct scree_request *request,
                   struct scree_ask *ret_ask, struct scree_error *err)
 {
-    double timeout_ms = server->options.deadline_ms, top = 5, threshold = 0;
+    double timeout_ms = 0, top = 5, threshold = 0;
     enum scree_priority priority = SCREE_PRIORITY_NORMAL;
     bool upright = false;
     int rc = read_number(request, "timeout_ms", 1, 60000, &timeout_ms, err);
@@ -308,10 +308,21 @@ void scree_api_add_headers(struct scree_server *server, struct scree_request *re
     log_inference(server, request, served, times);
 }
 
+/* How long a request may take that does not say. */
+static uint64_t default_ms(const struct scree_server *server, const struct scree_request *request,
+                           const struct scree_served *served)
+{
+    uint64_t camera_ms = (uint64_t)server->options.camera_deadline_ms;
+    bool is_camera = scree_request_flags(request) & SCREE_ROUTE_KEY;
+
+    return is_camera && camera_ms < served->deadline_ms ? camera_ms : served->deadline_ms;
+}
+
 int scree_api_look(struct scree_server *server, struct scree_request *request, const char *model,
                    const struct scree_ask *ask, struct scree_served **ret_served,
                    struct scree_answer *ret_answer, struct scree_error *err)
 {
+    struct scree_ask mine = *ask;
     struct scree_served *served;
     int rc = scree_repository_get(server->repository, model,
                                   scree_request_query(request, "version"), &served, err);
@@ -319,7 +330,10 @@ int scree_api_look(struct scree_server *server, struct scree_request *request, c
     if (rc < 0)
         return rc;
     scree_request_set_model(request, served->name, served->version);
-    rc = scree_served_look(served, ask, ret_answer, err);
+    if (!scree_request_query(request, "timeout_ms"))
+        mine.deadline_ns = scree_request_start_ns(request) +
+                           default_ms(server, request, served) * NS_A_MS;
+    rc = scree_served_look(served, &mine, ret_answer, err);
     if (rc < 0) {
         scree_served_unref(served);
         return rc;

@@ -44,11 +44,12 @@ static const struct scree_option model_settings[] = {
     OF_MODEL(INT, instances, "instances", "N", 1, SCREE_TURNS_MAX_THINGS),
     OF_MODEL(INT, queue, "queue", "N", 0, 10000),
     OF_MODEL(AUTO, threads, "threads", "N", 1, 64),
+    OF_MODEL(CHOICE, resize, "resize", "exact|fast", 0, 0),
     OF_MODEL(INT, deadline_ms, "deadline", "MS", 1, 600000),
     {0}};
 
 static const struct scree_model_options nothing_else = {
-    .instances = -1, .queue = -1, .threads = -1, .deadline_ms = -1};
+    .instances = -1, .queue = -1, .threads = -1, .resize = -1, .deadline_ms = -1};
 
 void scree_config_init(struct scree_config *config)
 {
@@ -327,6 +328,7 @@ void scree_config_model(const struct scree_config *config, const char *name,
         .instances = model.instances >= 0 ? model.instances : server->instances,
         .queue = model.queue >= 0 ? model.queue : server->queue,
         .threads = model.threads >= 0 ? model.threads : server->threads,
+        .resize = model.resize >= 0 ? model.resize : server->resize,
         .deadline_ms = model.deadline_ms >= 0 ? model.deadline_ms : server->deadline_ms,
     };
 }

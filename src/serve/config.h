@@ -38,6 +38,9 @@ struct scree_server_options {
 #undef HEADING
 };
 
+/* Choices of --resize. */
+enum scree_resize { SCREE_RESIZE_EXACT, SCREE_RESIZE_FAST };
+
 /* The rows of options.inc for scree_option_set() and its like, on struct scree_server_options. */
 extern const struct scree_option scree_server_settings[];
 
@@ -50,7 +53,7 @@ struct scree_model_options {
     const char *labels;   /* NULL: the model's own */
     const char *versions; /* texts, NULL: as the server's */
     const char *device;
-    int instances, queue, threads, deadline_ms; /* -1: as the server's */
+    int instances, queue, threads, resize, deadline_ms; /* -1: as the server's */
 };
 
 #define SCREE_CONFIG_MAX_MODELS 64

@@ -51,7 +51,7 @@ enum scree_route_flag {
     SCREE_ROUTE_QUICK = 1, /* handled on the event loop: takes no time */
     SCREE_ROUTE_OPEN = 2,  /* for everybody, token or not: probes */
     SCREE_ROUTE_ADMIN = 4, /* changes the server: needs a token, or to come from this machine */
-    SCREE_ROUTE_KEY = 8,   /* the key is in the body, where the handler looks for it */
+    SCREE_ROUTE_KEY = 8,   /* a camera's: the key is in the body, where the handler looks for it */
 };
 
 /* One row of the table of routes. A path is matched part by part; "*" takes any one part, which

@@ -31,6 +31,18 @@ static void measure_queue(struct scree_metrics *metrics, struct scree_served *se
     scree_metrics_add(metrics, SCREE_METRIC_FALLBACKS, labels, (double)served->stats.n_rested);
 }
 
+static void measure_errors(struct scree_metrics *metrics, const struct scree_served *served)
+{
+    const struct scree_served_stats *stats = &served->stats;
+
+    scree_metrics_add(metrics, SCREE_METRIC_DEVICE_ERRORS, "kind=\"timeout\"",
+                      (double)stats->n_late);
+    scree_metrics_add(metrics, SCREE_METRIC_DEVICE_ERRORS, "kind=\"reset\"", (double)stats->n_lost);
+    scree_metrics_add(metrics, SCREE_METRIC_DEVICE_ERRORS, "kind=\"enodev\"",
+                      (double)stats->n_gave_up);
+    scree_metrics_add(metrics, SCREE_METRIC_DEVICE_ERRORS, "kind=\"died\"", (double)stats->n_died);
+}
+
 /* What a label may hold: paths are somebody's else. */
 static const char *to_label(const char *text, char *label, size_t n)
 {
@@ -76,6 +88,7 @@ static void measure_model(void *context, const struct scree_repository_entry *en
     if (entry->served) {
         measure_queue(metrics, entry->served);
         measure_version(metrics, entry->served);
+        measure_errors(metrics, entry->served);
     }
 }
 
@@ -84,7 +97,8 @@ static void measure_models(struct scree_server *server)
     static const enum scree_metric of_models[] = {
         SCREE_METRIC_MODEL_LOADED,   SCREE_METRIC_QUEUE_DEPTH,        SCREE_METRIC_INSTANCES,
         SCREE_METRIC_INSTANCES_BUSY, SCREE_METRIC_MODEL_LOAD_SECONDS, SCREE_METRIC_MODEL_INFO,
-        SCREE_METRIC_MODEL_MEMORY,   SCREE_METRIC_BUSY_SECONDS,       SCREE_METRIC_FALLBACKS};
+        SCREE_METRIC_MODEL_MEMORY,   SCREE_METRIC_BUSY_SECONDS,       SCREE_METRIC_FALLBACKS,
+        SCREE_METRIC_DEVICE_ERRORS};
 
     for (size_t i = 0; i < sizeof of_models / sizeof of_models[0]; i++)
         scree_metrics_clear(server->metrics, of_models[i]);

@@ -261,6 +261,16 @@ static void log_loaded(struct scree_log *log, const struct entry *entry,
     }
 }
 
+static void log_failed(struct scree_log *log, const struct entry *entry,
+                       const struct scree_error *why)
+{
+    char text[sizeof why->text + MAX_NAME + 64];
+
+    (void)snprintf(text, sizeof text, "\u2717 Failed to load model: %s %s: %s", entry->name,
+                   entry->version, why->text);
+    scree_log(log, SCREE_LOG_ERROR, text, "model", entry->name, "version", entry->version, NULL);
+}
+
 static struct scree_session_options session_options(const struct scree_server_options *server,
                                                     const struct scree_model_options *model)
 {
@@ -295,6 +305,13 @@ static int load(struct scree_repository *repository, struct entry *entry, struct
     wanted.n_instances = (uint32_t)model.instances;
     wanted.session = session_options(&options->config->options, &model);
     wanted.max_waiting = (uint32_t)model.queue;
+    wanted.deadline_ms = (uint32_t)model.deadline_ms;
+    wanted.fast = model.resize == SCREE_RESIZE_FAST;
+    wanted.image = (struct scree_image_options){
+        .max_pixels = (uint64_t)(options->config->options.max_megapixels * 1e6),
+        .max_side = options->config->options.max_side,
+        .max_bytes = options->config->options.max_decoded,
+    };
     (void)identify(entry->path, &entry->identity);
     rc = scree_served_new(&wanted, &served, &why);
     if (rc >= 0)
@@ -306,8 +323,7 @@ static int load(struct scree_repository *repository, struct entry *entry, struct
         return 0;
     }
     scree_served_unref(served);
-    scree_log(options->log, SCREE_LOG_ERROR, "\u2717 Failed to load model", "model", entry->name,
-              "version", entry->version, "reason", why.text, NULL);
+    log_failed(options->log, entry, &why);
     pthread_mutex_lock(&repository->lock);
     (void)snprintf(entry->reason, sizeof entry->reason, "%s", why.text);
     pthread_mutex_unlock(&repository->lock);

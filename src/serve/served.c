@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/file.h"
 #include "base/sha256.h"
 
@@ -164,6 +165,19 @@ static int open_labels(struct scree_served *served, const char *name, struct scr
     return rc;
 }
 
+/* The pixels that a picture needs to have for the model to see all that it can. */
+static int32_t longer_side(const struct scree_served *served)
+{
+    struct scree_tensor input;
+
+    if (!served->takes_pictures ||
+        scree_session_input(served->instances[0].session, served->picture_input, &input) < 0 ||
+        input.shape.rank < 3)
+        return 0;
+    return scree_max_i32(input.shape.dims[input.shape.rank - 3],
+                         input.shape.dims[input.shape.rank - 2]);
+}
+
 static int load(struct scree_served *served, const struct scree_served_options *options,
                 struct scree_error *err)
 {
@@ -178,6 +192,8 @@ static int load(struct scree_served *served, const struct scree_served_options *
         rc = open_labels(served, options->labels, err);
     if (rc >= 0)
         tell_device(served);
+    if (rc >= 0 && options->fast)
+        served->enough = longer_side(served);
     free(side);
     return rc;
 }
@@ -195,6 +211,8 @@ int scree_served_new(const struct scree_served_options *options, struct scree_se
     scree_turns_init(&served->turns, options->n_instances, options->max_waiting);
     served->n_instances = options->n_instances;
     served->decoders = options->decoders;
+    served->image = options->image;
+    served->deadline_ms = options->deadline_ms;
     served->head = "";
     served->name = strdup(options->name);
     served->version = strdup(options->version);
@@ -273,6 +291,10 @@ static int run(struct scree_served *served, struct scree_instance *instance,
     instance->busy_ns += lap(&start);
     served->stats.n_repeated += after.repeated - before.repeated;
     served->stats.n_rested += after.fallbacks - before.fallbacks;
+    served->stats.n_late += after.late - before.late;
+    served->stats.n_lost += after.lost - before.lost;
+    served->stats.n_gave_up += after.failed - before.failed;
+    served->stats.n_died += after.died - before.died;
     if (after.verified - before.verified == after.runs - before.runs)
         times->ran = instance->ran;
     else
@@ -291,36 +313,76 @@ struct look {
     uint64_t clock; /* when the stage began */
 };
 
-int scree_served_decode(struct scree_served *served, enum scree_priority priority,
-                        uint64_t deadline_ns, const uint8_t *bytes, size_t n, bool upright,
-                        struct scree_times *times, struct scree_image **ret_image,
-                        struct scree_error *err)
+static int open_image(const struct scree_served *served, const struct scree_ask *ask,
+                      int32_t enough, struct scree_image **ret_image, struct scree_error *err)
+{
+    struct scree_image_options options = served->image;
+    struct scree_image *image = calloc(1, sizeof *image);
+    int rc;
+
+    if (!image)
+        return scree_fail_memory(err, sizeof *image);
+    options.orient = ask->upright;
+    options.enough = enough;
+    rc = scree_image_read(ask->bytes, ask->n, &options, image, err);
+    if (rc < 0) {
+        free(image);
+        return rc;
+    }
+    *ret_image = image;
+    return 0;
+}
+
+/* Decodes a picture file when it is its turn, not below `enough` pixels a side (0: whole). */
+static int decode_file(const struct scree_served *served, const struct scree_ask *ask,
+                       int32_t enough, struct scree_times *times, struct scree_image **ret_image,
+                       struct scree_error *err)
 {
     uint64_t clock = now_ns(CLOCK_MONOTONIC);
     uint32_t decoder;
-    int rc = scree_turns_take(served->decoders, priority, deadline_ns, &decoder, err);
+    int rc = scree_turns_take(served->decoders, ask->priority, ask->deadline_ns, &decoder, err);
 
     if (rc < 0)
         return rc;
     times->queue_ns += lap(&clock);
-    rc = scree_image_open_memory(bytes, n, upright, ret_image, err);
+    rc = open_image(served, ask, enough, ret_image, err);
     scree_turns_give(served->decoders, decoder);
     times->decode_ns += lap(&clock);
     return rc;
 }
 
+int scree_served_decode(struct scree_served *served, enum scree_priority priority,
+                        uint64_t deadline_ns, const uint8_t *bytes, size_t n, bool upright,
+                        struct scree_times *times, struct scree_image **ret_image,
+                        struct scree_error *err)
+{
+    const struct scree_ask ask = {.bytes = bytes,
+                                  .n = n,
+                                  .upright = upright,
+                                  .priority = priority,
+                                  .deadline_ns = deadline_ns};
+
+    return decode_file(served, &ask, 0, times, ret_image, err);
+}
+
+/* answer->w and h are the file's size, however small it is decoded. */
 static int decode(struct look *look, struct scree_error *err)
 {
     const struct scree_ask *ask = look->ask;
     struct scree_answer *answer = look->answer;
-    int rc = scree_served_decode(look->served, ask->priority, ask->deadline_ns, ask->bytes, ask->n,
-                                 ask->upright, &answer->times, &answer->image, err);
+    struct scree_image_info info;
+    bool turned;
+    int rc = scree_image_probe(ask->bytes, ask->n, &info, err);
 
+    if (rc >= 0)
+        rc = decode_file(look->served, ask, ask->keep_image ? 0 : look->served->enough,
+                         &answer->times, &answer->image, err);
     (void)lap(&look->clock);
     if (rc < 0)
         return rc;
-    answer->w = scree_image_width(answer->image);
-    answer->h = scree_image_height(answer->image);
+    turned = ask->upright && info.orientation >= 5;
+    answer->w = turned ? info.h : info.w;
+    answer->h = turned ? info.w : info.h;
     return 0;
 }
 
@@ -379,6 +441,24 @@ static int open_picture(struct look *look, struct scree_error *err)
     return 0;
 }
 
+static int32_t scale(int32_t x, int32_t to, int32_t from)
+{
+    return (int32_t)((int64_t)x * to / from);
+}
+
+/* Where the picture went, in pixels of the file's and not of the smaller one that was decoded. */
+static void scale_fit(struct scree_fit *fit, const struct scree_image *image, int32_t w, int32_t h)
+{
+    struct scree_rect *src = &fit->src;
+    int32_t right = scale(src->x + src->w, w, image->w),
+            bottom = scale(src->y + src->h, h, image->h);
+
+    src->x = scale(src->x, w, image->w);
+    src->y = scale(src->y, h, image->h);
+    src->w = right - src->x;
+    src->h = bottom - src->y;
+}
+
 /* With an instance at hand. */
 static int compute(struct look *look, struct scree_instance *instance, struct scree_error *err)
 {
@@ -388,6 +468,8 @@ static int compute(struct look *look, struct scree_instance *instance, struct sc
     int rc = scree_session_set_image(instance->session, served->picture_input, image,
                                      &served->picture, &look->fit, err);
 
+    if (rc >= 0)
+        scale_fit(&look->fit, image, answer->w, answer->h);
     answer->times.preprocess_ns = lap(&look->clock);
     if (rc < 0)
         return rc;

@@ -44,6 +44,9 @@ struct scree_served_options {
     struct scree_session_options session; /* of each instance; borrowed */
     uint32_t max_waiting;                 /* requests in line */
     struct scree_turns *decoders;         /* who may decode a picture; borrowed */
+    struct scree_image_options image;     /* limits of pictures */
+    bool fast;                            /* big JPEGs are decoded smaller where that is enough */
+    uint32_t deadline_ms;                 /* of a request that does not say */
 };
 
 /* What was counted since it was loaded. */
@@ -55,6 +58,8 @@ struct scree_served_stats {
     /* Parts of the model that the CPU had to do in place of the NPU: a run that was not trusted,
      * and those after several such runs. */
     atomic_uint_fast64_t n_repeated, n_rested;
+    /* The first by kind: see struct scree_run_stats. */
+    atomic_uint_fast64_t n_late, n_lost, n_gave_up, n_died;
 };
 
 /* One of a model's sessions. */
@@ -75,6 +80,9 @@ struct scree_served {
     bool takes_pictures;
     uint32_t picture_input;
     struct scree_picture_options picture;
+    struct scree_image_options image; /* how files become pictures */
+    int32_t enough;                   /* pixels of a JPEG's sides; 0: it is decoded whole */
+    uint32_t deadline_ms;
     struct scree_instance *instances;
     uint32_t n_instances;
     struct scree_turns turns;

@@ -133,9 +133,8 @@ static int open_models(struct scree_server *server, struct scree_error *err)
     server->is_loaded = true;
     if (rc < 0)
         return scree_fail(err, -rc, "%s", why.text);
-    if (rc > 0)
-        scree_log(&server->log, SCREE_LOG_ERROR, why.text, NULL);
-    return 0;
+    return scree_reload_new(server->repository, options->no_watch ? NULL : options->models,
+                            &server->log, &server->reload, err);
 }
 
 static uint32_t count_decoders(void)
@@ -202,7 +201,7 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
         return scree_fail_memory(err, sizeof *server);
     server->config = config;
     server->options = *options;
-    server->signals = server->watch = -1;
+    server->signals = -1;
     server->start_s = (uint64_t)time(NULL);
     scree_access_init(&server->access);
     scree_turns_init(&server->decoders, count_decoders(), MAX_WAIT_DECODER);
@@ -246,8 +245,7 @@ static void read_signals(struct scree_server *server)
         }
         if (read_tokens(server, &err) < 0)
             scree_log(&server->log, SCREE_LOG_ERROR, err.text, NULL);
-        if (scree_repository_scan(server->repository, &err) != 0)
-            scree_log(&server->log, SCREE_LOG_ERROR, err.text, NULL);
+        scree_reload_now(server->reload);
     }
 }
 
@@ -285,6 +283,7 @@ void scree_server_free(struct scree_server *server)
     scree_turns_close(&server->decoders);
     scree_zmq_free(server->zmq);
     scree_http_free(server->http);
+    scree_reload_free(server->reload);
     scree_repository_free(server->repository);
     scree_metrics_free(server->metrics);
     scree_tree_free(server->tree);

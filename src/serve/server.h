@@ -20,6 +20,7 @@
 #include "serve/http.h"
 #include "serve/log.h"
 #include "serve/metrics.h"
+#include "serve/reload.h"
 #include "serve/repository.h"
 #include "serve/zmq.h"
 
@@ -35,7 +36,8 @@ struct scree_server {
     struct scree_turns decoders;
     struct scree_zmq *zmq; /* NULL: none */
     atomic_bool is_loaded; /* models were looked for once */
-    int signals, watch;    /* descriptors: SIGTERM ...; changes in the folder */
+    struct scree_reload *reload;
+    int signals; /* a descriptor: SIGTERM ... */
     uint16_t port;
     bool stopping;
     uint64_t start_s; /* since 1970 */
