@@ -293,50 +293,52 @@ static void rows_3x3_any(const struct job *job, int32_t y, int32_t end_y)
         rows_3x3(job, whole, 2, n_terms, V_REQUANT_MIXED, y, end_y);
 }
 
-/* The outputs of n columns, whose quads are [n_groups][n_columns][4]. */
-INLINE void columns_from_quads(const struct job *all, const v_quads *quads, int32_t n_columns,
-                               uint8_t *to, int n)
+/* The words of n columns, whose quads are [n_groups][n_columns][4], for half of the channels. half,
+ * n and mode are constants. */
+INLINE void words_from_quads(const struct job *job, const v_quads *quads, int32_t n_columns,
+                             const int half, const int n, const enum v_requant_mode mode, vec *ret)
 {
-    const struct job job = *all;
-    const struct scree_conv_shape *s = &job.layer->shape;
-    int32_t n_groups = job.layer->n_groups, n_terms = job.block->n_terms, filter_w = s->filter_w;
+    const struct scree_conv_shape *s = &job->layer->shape;
+    const struct half consts = half_of(job, half);
+    const char *weights = job->block->weights + 2 * half * V_WEIGHTS_BYTES;
+    int32_t n_groups = job->layer->n_groups, n_terms = job->block->n_terms, filter_w = s->filter_w;
     int32_t stride = s->stride_w * 4, dilation = s->dilation_w * 4;
-    vec first[AHEAD];
+    vec acc[AHEAD][2];
 
-    for (int half = 0; half < 2; half++) {
-        const struct half consts = half_of(&job, half);
-        const char *weights = job.block->weights + 2 * half * V_WEIGHTS_BYTES;
-        vec acc[AHEAD][2];
+    for (int i = 0; i < n; i++)
+        for (int v = 0; v < 2; v++)
+            acc[i][v] = consts.bias[v];
+    for (int32_t term = 0; term < n_terms; term++)
+        for (int32_t group = 0; group < n_groups; group++) {
+            const v_quads *at = quads + group * n_columns * 4 + 2 * half;
 
-        for (int i = 0; i < n; i++)
-            for (int v = 0; v < 2; v++)
-                acc[i][v] = consts.bias[v];
-        for (int32_t term = 0; term < n_terms; term++)
-            for (int32_t group = 0; group < n_groups; group++) {
-                const v_quads *at = quads + group * n_columns * 4 + 2 * half;
+            for (int32_t k = 0; k < filter_w; k++, at += dilation, weights += 4 * V_WEIGHTS_BYTES)
+                for (int v = 0; v < 2; v++) {
+                    v_weights w = v_load_weights(weights + v * V_WEIGHTS_BYTES);
 
-                for (int32_t k = 0; k < filter_w;
-                     k++, at += dilation, weights += 4 * V_WEIGHTS_BYTES)
-                    for (int v = 0; v < 2; v++) {
-                        v_weights w = v_load_weights(weights + v * V_WEIGHTS_BYTES);
-
-                        for (int i = 0; i < n; i++)
-                            acc[i][v] = v_dot(acc[i][v], at[i * stride + v], w);
-                    }
-            }
-        for (int i = 0; i < n; i++) {
-            vec words = words_of(&consts, V_REQUANT_MIXED, acc[i]);
-
-            if (half == 0)
-                first[i] = words;
-            else
-                store_outputs(&job, first[i], words, to + (size_t)i * job.out_c);
+                    for (int i = 0; i < n; i++)
+                        acc[i][v] = v_dot(acc[i][v], at[i * stride + v], w);
+                }
         }
-    }
+    for (int i = 0; i < n; i++)
+        ret[i] = words_of(&consts, mode, acc[i]);
+}
+
+/* The outputs of n columns. */
+INLINE void columns_from_quads(const struct job *all, const v_quads *quads, int32_t n_columns,
+                               uint8_t *to, const int n, const enum v_requant_mode mode)
+{
+    const struct job job = *all; /* by value: stores do not touch it */
+    vec first[AHEAD], last[AHEAD];
+
+    words_from_quads(&job, quads, n_columns, 0, n, mode, first);
+    words_from_quads(&job, quads, n_columns, 1, n, mode, last);
+    for (int i = 0; i < n; i++)
+        store_outputs(&job, first[i], last[i], to + (size_t)i * job.out_c);
 }
 
 /* Any filter: quads of as many columns as there is room for, then outputs from them. */
-static void row_any(const struct job *job, int32_t y)
+INLINE void row_any(const struct job *job, int32_t y, const enum v_requant_mode mode)
 {
     const struct scree_conv_shape *s = &job->layer->shape;
     int32_t n_groups = job->layer->n_groups, extent = (s->filter_w - 1) * s->dilation_w + 1;
@@ -360,11 +362,21 @@ static void row_any(const struct job *job, int32_t y)
         }
         for (; i + AHEAD <= n; i += AHEAD)
             columns_from_quads(job, quads + i * s->stride_w * 4, n_columns,
-                               output_at(job, y, x + i), AHEAD);
+                               output_at(job, y, x + i), AHEAD, mode);
         for (; i < n; i++)
             columns_from_quads(job, quads + i * s->stride_w * 4, n_columns,
-                               output_at(job, y, x + i), 1);
+                               output_at(job, y, x + i), 1, mode);
     }
+}
+
+static void rows_any(const struct job *job, int32_t y, int32_t end_y)
+{
+    if (job->block->mode == V_REQUANT_RISING)
+        for (; y < end_y; y++)
+            row_any(job, y, V_REQUANT_RISING);
+    else
+        for (; y < end_y; y++)
+            row_any(job, y, V_REQUANT_MIXED);
 }
 
 static struct job job_of(const struct scree_depthwise_layer *layer,
@@ -404,8 +416,7 @@ static void run(const struct scree_depthwise_layer *layer, const struct scree_de
     if (is_3x3)
         rows_3x3_any(&job, y, end_y);
     else
-        for (; y < end_y; y++)
-            row_any(&job, y);
+        rows_any(&job, y, end_y);
 }
 
 /* ---- packing ----------------------------------------------------------------------------------
