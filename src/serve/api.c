@@ -169,9 +169,8 @@ bool scree_api_field(const struct scree_request *request, const char *name, char
     return true;
 }
 
-/* A number of the query in [min, max]; leaves *value alone if it is not there. */
-static int read_number(const struct scree_request *request, const char *name, double min,
-                       double max, double *value, struct scree_error *err)
+int scree_api_number(const struct scree_request *request, const char *name, double min, double max,
+                     double *value, struct scree_error *err)
 {
     const char *text = scree_request_query(request, name);
     char *end;
@@ -205,7 +204,7 @@ static int read_switch(const struct scree_request *request, const char *name, bo
                        struct scree_error *err)
 {
     double value = 0;
-    int rc = read_number(request, name, 0, 1, &value, err);
+    int rc = scree_api_number(request, name, 0, 1, &value, err);
 
     *ret = value > 0;
     return rc;
@@ -222,12 +221,12 @@ int scree_api_ask(const struct scree_server *server, const struct scree_request 
     double timeout_ms = 0, top = 5, threshold = 0;
     enum scree_priority priority = SCREE_PRIORITY_NORMAL;
     bool upright = false;
-    int rc = read_number(request, "timeout_ms", 1, 60000, &timeout_ms, err);
+    int rc = scree_api_number(request, "timeout_ms", 1, 60000, &timeout_ms, err);
 
     if (rc >= 0)
-        rc = read_number(request, "top", 1, 1000, &top, err);
+        rc = scree_api_number(request, "top", 1, 1000, &top, err);
     if (rc >= 0)
-        rc = read_number(request, "threshold", 0, 1, &threshold, err);
+        rc = scree_api_number(request, "threshold", 0, 1, &threshold, err);
     if (rc >= 0)
         rc = read_priority(request, &priority, err);
     if (rc >= 0)
@@ -339,6 +338,7 @@ int scree_api_look(struct scree_server *server, struct scree_request *request, c
         return rc;
     }
     scree_api_observe(server, served, &ret_answer->times);
+    scree_api_publish(server, served, ret_answer);
     scree_api_add_headers(server, request, served, &ret_answer->times);
     *ret_served = served;
     return 0;

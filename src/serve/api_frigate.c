@@ -182,6 +182,7 @@ static int detect(struct scree_server *server, struct scree_zmq_peer *peer, cons
     rc = scree_served_look(served, &look, &answer, err);
     if (rc >= 0) {
         scree_api_observe(server, served, &answer.times);
+        scree_api_publish(server, served, &answer);
         fill_rows(&answer, rows);
         scree_answer_done(&answer);
     }

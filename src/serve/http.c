@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@
 #define MORE_BYTES         ((size_t)8 << 10)
 #define FIRST_BODY_BYTES   ((size_t)4 << 10)
 #define WORKER_STACK_BYTES ((size_t)512 << 10)
+#define STREAM_BYTES       4096
+#define ASK_MS             1000
 #define CHECK_MS           100 /* how often deadlines are looked at */
 #define MAX_PARTS          4
 #define MAX_ADDED_HEADERS  16
@@ -80,6 +83,12 @@ struct scree_request {
     size_t n_static;
     struct pair added[MAX_ADDED_HEADERS];
     size_t n_added;
+    /* or an answer without an end */
+    scree_stream_fn *more;
+    void (*end)(void *stream);
+    void *stream;
+    struct scree_request *next_stream;
+    bool is_waiting; /* for more of it */
 };
 
 /* Requests in the order of their arrival. */
@@ -100,6 +109,9 @@ struct scree_http {
     uint64_t run, next_id; /* of a request: which start of the server, and the how many-th */
     size_t n_bodies_bytes;
     bool draining;
+    struct scree_request *streams;
+    uint64_t asked_ns; /* when streams were last asked for more */
+    atomic_bool is_woken;
     /* shared with the workers */
     pthread_mutex_t lock;
     pthread_cond_t work_is_there;
@@ -330,8 +342,22 @@ static void read_trace(struct scree_request *request)
         request->trace = trace;
 }
 
+static void leave_streams(struct scree_request *request)
+{
+    struct scree_request **at = &request->http->streams;
+
+    while (*at && *at != request)
+        at = &(*at)->next_stream;
+    if (*at)
+        *at = request->next_stream;
+}
+
 static void free_request(struct scree_request *request)
 {
+    if (request->more) {
+        leave_streams(request);
+        request->end(request->stream);
+    }
     request->http->n_bodies_bytes -= request->n_reserved;
     request->http->n_requests--;
     scree_buffer_done(&request->body);
@@ -573,10 +599,50 @@ static void resume_done(struct scree_http *http)
 
 /* ---- answers ---- */
 
+/* More of an answer without an end. While there is nothing the connection is asleep, and no time
+ * is kept of a client that reads all that there is. */
+static ssize_t on_stream(void *context, uint64_t position, char *to, size_t max)
+{
+    struct scree_request *request = context;
+    struct scree_http *http = request->http;
+    ssize_t n;
+
+    (void)position;
+    if (http->draining || scree_request_is_gone(request))
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    n = request->more(request->stream, (uint8_t *)to, max);
+    if (n < 0)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    enter(request->connection, STAGE_SENDING, n > 0 ? http->limits.send_ms : UINT64_MAX);
+    if (n == 0) {
+        request->is_waiting = true;
+        MHD_suspend_connection(request->mhd);
+    }
+    return n;
+}
+
+/* Streams that wait are asked again: after a call of scree_http_wake(), and once a second. */
+static void ask_streams(struct scree_http *http)
+{
+    uint64_t now = now_ns();
+
+    if (!atomic_exchange(&http->is_woken, false) && now - http->asked_ns < ASK_MS * NS_A_MS)
+        return;
+    http->asked_ns = now;
+    for (struct scree_request *r = http->streams; r; r = r->next_stream)
+        if (r->is_waiting) {
+            r->is_waiting = false;
+            MHD_resume_connection(r->mhd);
+        }
+}
+
 static struct MHD_Response *make_response(struct scree_request *request)
 {
     struct MHD_Response *response;
 
+    if (request->more)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BYTES, on_stream, request,
+                                                 NULL);
     if (request->static_reply)
         return MHD_create_response_from_buffer(
             request->n_static, (void *)(uintptr_t)request->static_reply, MHD_RESPMEM_PERSISTENT);
@@ -774,8 +840,17 @@ int scree_http_wait_ms(const struct scree_http *http)
 void scree_http_run(struct scree_http *http)
 {
     resume_done(http);
+    ask_streams(http);
     (void)MHD_run(http->mhd);
     close_late(http);
+}
+
+void scree_http_wake(struct scree_http *http)
+{
+    uint64_t one = 1;
+
+    if (!atomic_exchange(&http->is_woken, true))
+        (void)!write(http->event, &one, sizeof one);
 }
 
 void scree_http_drain(struct scree_http *http)
@@ -785,6 +860,7 @@ void scree_http_drain(struct scree_http *http)
     if (http->draining)
         return;
     http->draining = true;
+    scree_http_wake(http);
     fd = MHD_quiesce_daemon(http->mhd);
     if (fd != MHD_INVALID_SOCKET)
         (void)close(fd);
@@ -813,8 +889,11 @@ void scree_http_free(struct scree_http *http)
     for (uint32_t i = 0; i < http->n_workers; i++)
         pthread_join(http->workers[i], NULL);
     if (http->mhd) {
-        if (http->event >= 0)
+        if (http->event >= 0) {
             resume_done(http);
+            http->draining = http->is_woken = true;
+            ask_streams(http);
+        }
         MHD_stop_daemon(http->mhd);
     }
     if (http->event >= 0)
@@ -961,6 +1040,19 @@ void scree_reply_static(struct scree_request *request, int status, const char *t
     request->n_static = n;
     request->type = type;
     request->status = status;
+}
+
+void scree_reply_stream(struct scree_request *request, const char *type, scree_stream_fn *more,
+                        void (*end)(void *stream), void *stream)
+{
+    assert(!request->status && request->route->flags & SCREE_ROUTE_QUICK);
+    request->more = more;
+    request->end = end;
+    request->stream = stream;
+    request->next_stream = request->http->streams;
+    request->http->streams = request;
+    request->type = type;
+    request->status = 200;
 }
 
 bool scree_request_is_answered(const struct scree_request *request)

@@ -21,6 +21,8 @@
 #ifndef SCREE_SERVE_HTTP_H
 #define SCREE_SERVE_HTTP_H
 
+#include <sys/types.h>
+
 #include "base/error.h"
 #include "net/buffer.h"
 
@@ -86,7 +88,11 @@ int scree_http_fd(const struct scree_http *http);
 int scree_http_wait_ms(const struct scree_http *http);
 void scree_http_run(struct scree_http *http);
 
-/* Accepts no more connections; those that are open end with their next answer. */
+/* Has all streams asked for more. From any thread. */
+void scree_http_wake(struct scree_http *http);
+
+/* Accepts no more connections; those that are open end with their next answer, and
+ * streams at once. */
 void scree_http_drain(struct scree_http *http);
 
 /* True if no request is being read, at work or being sent. */
@@ -157,6 +163,17 @@ void scree_reply(struct scree_request *request, int status, const char *type,
 /* The same with bytes that outlive the server. */
 void scree_reply_static(struct scree_request *request, int status, const char *type,
                         const void *bytes, size_t n);
+
+/* Writes what there is of an answer without an end, to `to` u8[max]; returns how much that is. 0:
+ * nothing now; it is asked again after scree_http_wake(), and once a second. Below 0: it ends. On
+ * the event loop. */
+typedef ssize_t scree_stream_fn(void *stream, uint8_t *to, size_t max);
+
+/* An answer of status 200 without an end: by a quick route only. `end` is called when the client
+ * has gone, has not read for as long as an answer may take, or the server stops; and by a HEAD
+ * request at once. type is static. */
+void scree_reply_stream(struct scree_request *request, const char *type, scree_stream_fn *more,
+                        void (*end)(void *stream), void *stream);
 
 /* True if the request was answered. */
 bool scree_request_is_answered(const struct scree_request *request);

@@ -158,6 +158,7 @@ static void measure_process(struct scree_server *server)
     scree_http_count(server->http, &connections, &requests);
     scree_metrics_set(metrics, SCREE_METRIC_CONNECTIONS, "", connections);
     scree_metrics_set(metrics, SCREE_METRIC_IN_FLIGHT, "", requests);
+    scree_metrics_set(metrics, SCREE_METRIC_LISTENERS, "", scree_events_count(server->events));
 }
 
 /* ---- the chip ---- */

@@ -10,6 +10,7 @@ const struct scree_route scree_routes[] = {
     {"GET", "/readyz", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_ready},
     {"POST", "/infer", 0, scree_api_admit, scree_api_infer},
     {"POST", "/detect", 0, scree_api_admit, scree_api_detect},
+    {"GET", "/v1/events", SCREE_ROUTE_QUICK, NULL, scree_api_events},
     /* DOODS */
     {"GET", "/detectors", SCREE_ROUTE_QUICK, NULL, scree_api_detectors},
     {"POST", "/image", 0, scree_api_admit_detector, scree_api_doods_image},

@@ -126,7 +126,8 @@ static int open_models(struct scree_server *server, struct scree_error *err)
 
     /* Frigate does not come again if nobody listens when it starts; loading may take a while. */
     if (rc >= 0 && options->zmq)
-        rc = scree_zmq_new(options->zmq, scree_api_frigate, server, &server->zmq, err);
+        rc =
+            scree_zmq_new(options->zmq, scree_api_frigate, server, &server->log, &server->zmq, err);
     if (rc < 0)
         return rc;
     rc = scree_repository_scan(server->repository, &why);
@@ -214,6 +215,8 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     if (rc >= 0)
         rc = scree_metrics_new(&server->metrics, err);
     if (rc >= 0)
+        rc = scree_events_new(&server->events, err);
+    if (rc >= 0)
         rc = open_models(server, err);
     if (rc >= 0)
         rc = http.listener = scree_listen(options->address, (uint16_t)options->port, err);
@@ -285,6 +288,7 @@ void scree_server_free(struct scree_server *server)
     scree_http_free(server->http);
     scree_reload_free(server->reload);
     scree_repository_free(server->repository);
+    scree_events_free(server->events);
     scree_metrics_free(server->metrics);
     scree_tree_free(server->tree);
     scree_turns_done(&server->decoders);

@@ -17,6 +17,7 @@
 
 #include "serve/access.h"
 #include "serve/config.h"
+#include "serve/events.h"
 #include "serve/http.h"
 #include "serve/log.h"
 #include "serve/metrics.h"
@@ -35,6 +36,7 @@ struct scree_server {
     struct scree_repository *repository;
     struct scree_turns decoders;
     struct scree_zmq *zmq; /* NULL: none */
+    struct scree_events *events;
     atomic_bool is_loaded; /* models were looked for once */
     struct scree_reload *reload;
     int signals; /* a descriptor: SIGTERM ... */
@@ -65,7 +67,8 @@ scree_handler_fn scree_api_root, scree_api_health, scree_api_live, scree_api_rea
     scree_api_metrics, scree_api_infer, scree_api_detect, scree_api_detectors,
     scree_api_doods_detect, scree_api_doods_image, scree_api_deepstack_detect,
     scree_api_deepstack_custom, scree_api_deepstack_list, scree_api_deepstack_scene,
-    scree_api_codeproject_update, scree_api_codeproject_version, scree_api_codeproject_ping;
+    scree_api_codeproject_update, scree_api_codeproject_version, scree_api_codeproject_ping,
+    scree_api_events;
 
 /* Those of the Open Inference Protocol. */
 scree_handler_fn scree_api_oip_server, scree_api_oip_model, scree_api_oip_model_ready,
@@ -110,11 +113,20 @@ int scree_api_picture(const struct scree_request *request, const char *part,
 /* A text field of a form into text[n]; false if the request has none such. */
 bool scree_api_field(const struct scree_request *request, const char *name, char *text, size_t n);
 
+/* A number of the query in [min, max]; leaves *value alone if it is not there. Errors: EINVAL, with
+ * its name. */
+int scree_api_number(const struct scree_request *request, const char *name, double min, double max,
+                     double *value, struct scree_error *err);
+
 /* What a request says of its deadline, priority, count, threshold, and whether the picture is to be
  * turned upright: ?timeout_ms=, ?priority=, ?top=, ?threshold=, ?upright=. Errors: EINVAL (a value
  * out of range), with the parameter's name. */
 int scree_api_ask(const struct scree_server *server, const struct scree_request *request,
                   struct scree_ask *ret_ask, struct scree_error *err);
+
+/* Tells those who listen to GET /v1/events of an answer, and counts what was found. */
+void scree_api_publish(struct scree_server *server, const struct scree_served *served,
+                       const struct scree_answer *answer);
 
 /* Answers a request of Frigate's. */
 scree_zmq_answer_fn scree_api_frigate;

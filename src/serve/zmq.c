@@ -44,6 +44,7 @@ struct scree_zmq_peer {
 struct scree_zmq {
     scree_zmq_answer_fn *answer;
     void *context;
+    struct scree_log *log;
     int listener, stop; /* stop: readable from when all is to end */
     char endpoint[MAX_ENDPOINT];
     const char *path; /* of ipc, in endpoint; NULL: tcp */
@@ -66,8 +67,12 @@ static void tell(struct scree_zmq *zmq, const char *text)
 {
     uint_fast64_t now = now_ns(), last = zmq->told_ns;
 
-    if (now - last >= 1000 * NS_A_MS && atomic_compare_exchange_strong(&zmq->told_ns, &last, now))
-        fprintf(stderr, "scree serve: a peer at %s: %s\n", zmq->endpoint, text);
+    char line[320];
+
+    if (now - last < 1000 * NS_A_MS || !atomic_compare_exchange_strong(&zmq->told_ns, &last, now))
+        return;
+    (void)snprintf(line, sizeof line, "A peer at %s: %s", zmq->endpoint, text);
+    scree_log(zmq->log, SCREE_LOG_WARNING, line, "api", "zmq", NULL);
 }
 
 /* ---- a peer's thread ---- */
@@ -399,7 +404,7 @@ static int open_listener(struct scree_zmq *zmq, struct scree_error *err)
 }
 
 int scree_zmq_new(const char *endpoint, scree_zmq_answer_fn *answer, void *context,
-                  struct scree_zmq **ret_zmq, struct scree_error *err)
+                  struct scree_log *log, struct scree_zmq **ret_zmq, struct scree_error *err)
 {
     struct scree_zmq *zmq = calloc(1, sizeof *zmq);
     int rc = 0;
@@ -408,6 +413,7 @@ int scree_zmq_new(const char *endpoint, scree_zmq_answer_fn *answer, void *conte
         return scree_fail_memory(err, sizeof *zmq);
     zmq->answer = answer;
     zmq->context = context;
+    zmq->log = log;
     zmq->listener = -1;
     zmq->stop = eventfd(0, EFD_CLOEXEC);
     zmq->peers = calloc(SCREE_ZMQ_MAX_PEERS, sizeof *zmq->peers);

@@ -14,6 +14,7 @@
 #define SCREE_SERVE_ZMQ_H
 
 #include "net/zmtp.h"
+#include "serve/log.h"
 
 #define SCREE_ZMQ_MAX_PEERS   16
 #define SCREE_ZMQ_MAX_REQUEST ((size_t)4 << 20) /* a tensor of 1182 x 1182 pixels */
@@ -26,10 +27,11 @@ struct scree_zmq_peer;
 typedef void scree_zmq_answer_fn(void *context, struct scree_zmq_peer *peer);
 
 /* Starts listening on "tcp://ADDRESS:PORT" (ADDRESS of numbers, or "*" for all; port 0 or "*": any
- * free one) or on "ipc://PATH" (a socket that nobody listens on is replaced). Errors: EINVAL (the
+ * free one) or on "ipc://PATH" (a socket that nobody listens on is replaced). What peers do wrong
+ * is told to log, which is borrowed. Errors: EINVAL (the
  * endpoint), EBUSY (it is taken), EACCES, EIO, ENOMEM. */
 int scree_zmq_new(const char *endpoint, scree_zmq_answer_fn *answer, void *context,
-                  struct scree_zmq **ret_zmq, struct scree_error *err);
+                  struct scree_log *log, struct scree_zmq **ret_zmq, struct scree_error *err);
 
 /* Where it listens, with the port that it has. */
 const char *scree_zmq_endpoint(const struct scree_zmq *zmq);
@@ -51,7 +53,7 @@ char *scree_zmq_note(struct scree_zmq_peer *peer);
 /* True if nobody would read an answer: the peer has gone away, or the socket is being closed. */
 bool scree_zmq_is_gone(const struct scree_zmq_peer *peer);
 
-/* Tells people on stderr what is wrong with a peer, once a second at most. */
+/* Tells the log what is wrong with a peer, once a second at most. */
 void scree_zmq_tell(struct scree_zmq_peer *peer, const char *text);
 
 #endif

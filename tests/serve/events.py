@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""GET /v1/events: what is found reaches those who listen, and nobody who is slow holds it up.
+
+usage: events.py SCREE MODELS-FOLDER [TEST...]
+"""
+import json
+import socket
+import sys
+import threading
+import time
+
+from server import MODELS, Server, main
+
+SCENE = next(MODELS.glob("pictures/scene_*")).read_bytes()
+DETECT = "/detect?model=detector"
+
+
+class Listener:
+    """A client of server-sent events."""
+
+    def __init__(self, server, query="", **headers):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), 20)
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        self.socket.sendall(f"GET /v1/events{query} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        self.raw, self.text = b"", ""
+        while b"\r\n\r\n" not in self.raw:
+            self.read()
+        head, _, self.raw = self.raw.partition(b"\r\n\r\n")
+        self.head = head.decode().lower()
+
+    def read(self):
+        part = self.socket.recv(65536)
+        if not part:
+            raise ConnectionError("closed")
+        self.raw += part
+
+    def read_chunk(self):
+        """Reads one chunk of the transfer coding; False at its end."""
+        while b"\r\n" not in self.raw:
+            self.read()
+        size, _, rest = self.raw.partition(b"\r\n")
+        n = int(size, 16)
+        while len(rest) < n + 2:
+            self.raw = b""
+            part = self.socket.recv(65536)
+            if not part:
+                raise ConnectionError("closed")
+            rest += part
+        self.text += rest[:n].decode()
+        self.raw = rest[n + 2:]
+        return n > 0
+
+    def next(self):
+        """The next event: id, kind, data."""
+        while True:
+            block, end, rest = self.text.partition("\n\n")
+            if not end:
+                assert self.read_chunk(), "the stream ended"
+                continue
+            self.text = rest
+            fields = dict(line.split(": ", 1) for line in block.split("\n"))
+            if "data" in fields:
+                return int(fields["id"]), fields["event"], json.loads(fields["data"])
+
+
+def test_events():
+    with Server() as server:
+        listener = Listener(server)
+        assert " 200 " in listener.head.split("\r\n")[0]
+        assert "content-type: text/event-stream" in listener.head
+        found = server.json("POST", DETECT, SCENE)["detections"]
+        assert found
+        number, kind, data = listener.next()
+        assert (number, kind, data["model"], data["version"]) == (1, "detection", "detector", "1")
+        assert data["detections"][0]["class"] == found[0]["class"]
+        for ours, theirs in zip(data["detections"][0]["bbox"], found[0]["bbox"]):
+            assert abs(ours - theirs) < 0.01
+        assert all(thing["confidence"] >= 0.4 for thing in data["detections"])
+        assert data["device"] == "cpu" and abs(data["time"] - time.time()) < 60
+        server.json("POST", "/infer?model=classifier", SCENE)
+        number, kind, data = listener.next()
+        assert (number, kind) == (2, "classification") and data["classes"][0]["class"], data
+
+
+def test_filters():
+    with Server() as server:
+        label = server.json("POST", DETECT, SCENE)["detections"][0]["class"]
+        by_model = Listener(server, "?model=detector")
+        by_label = Listener(server, f"?model=detector&label=nothing,{label}&threshold=0.01")
+        nothing = Listener(server, "?label=nothing")
+        server.json("POST", "/infer?model=classifier", b"P6 2 2 255\n" + b"0" * 12)
+        server.json("POST", DETECT, SCENE)
+        assert by_model.next()[2]["model"] == "detector"
+        assert {thing["class"] for thing in by_label.next()[2]["detections"]} == {label}
+        nothing.socket.settimeout(0.5)
+        try:
+            nothing.next()
+            raise AssertionError("an event that was not asked for")
+        except socket.timeout:
+            pass
+        for query in ("?threshold=2", "?threshold=x"):
+            server.json("GET", "/v1/events" + query, status=400)
+
+
+def test_coming_again():
+    with Server() as server:
+        first = Listener(server)
+        for _ in range(3):
+            server.json("POST", DETECT, SCENE)
+        numbers = [first.next()[0] for _ in range(3)]
+        first.socket.close()
+        again = Listener(server, Last_Event_ID=numbers[0])
+        assert [again.next()[0] for _ in range(2)] == numbers[1:]
+        # One of another time, or nonsense, begins with what is to come.
+        for last in ("999999", "x", "-1"):
+            other = Listener(server, Last_Event_ID=last)
+            server.json("POST", DETECT, SCENE)
+            assert other.next()[0] == again.next()[0]
+
+
+def test_a_slow_reader_loses_its_place():
+    with Server("--max-connections-per-ip", "64") as server:
+        slow = Listener(server)
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        fast, seen = Listener(server), []
+        done = threading.Event()
+
+        def listen():
+            try:
+                while not done.is_set():
+                    seen.append(fast.next()[0])
+            except (AssertionError, ConnectionError):
+                assert done.is_set()
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        asked = 0
+        begin = time.monotonic()
+        # The kernel's buffers take some thousand events before the server has to wait.
+        while time.monotonic() - begin < 60:
+            for _ in range(250):
+                server.json("POST", DETECT, SCENE)
+                asked += 1
+            _, text = server.ask("GET", "/metrics")
+            if b"\nnpu_event_listeners 1\n" in text:
+                break
+        else:
+            raise AssertionError("a reader that reads nothing was kept")
+        for _ in range(100):
+            if len(seen) == asked:
+                break
+            time.sleep(0.05)
+        done.set()
+        assert seen == list(range(1, asked + 1)), (len(seen), asked)
+
+
+def test_many_listeners_come_and_go():
+    with Server("--max-connections-per-ip", "200") as server:
+        listeners = [Listener(server) for _ in range(64)]
+        server.json("GET", "/v1/events", status=503)
+        server.json("POST", DETECT, SCENE)
+        assert {listener.next()[0] for listener in listeners} == {1}
+        for listener in listeners[1:]:
+            listener.socket.close()
+        for _ in range(100):
+            _, text = server.ask("GET", "/metrics")
+            if b"\nnpu_event_listeners 1\n" in text:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("listeners that have gone are still counted")
+        server.json("POST", DETECT, SCENE)
+        assert listeners[0].next()[0] == 2
+        # The server stops with a listener that is still there.
+
+
+def test_a_token_is_asked_for():
+    with Server() as server:
+        path = server.folder.parent / (server.folder.name + ".token")
+        path.write_text("a-long-secret\n")
+        with Server("--token-file", str(path)) as closed:
+            closed.json("GET", "/v1/events", status=401)
+            listener = Listener(closed, Authorization="Bearer a-long-secret")
+            assert " 200 " in listener.head
+        path.unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
