@@ -67,7 +67,7 @@ static void tell(struct scree_zmq *zmq, const char *text)
 {
     uint_fast64_t now = now_ns(), last = zmq->told_ns;
 
-    char line[320];
+    char line[MAX_ENDPOINT + 220];
 
     if (now - last < 1000 * NS_A_MS || !atomic_compare_exchange_strong(&zmq->told_ns, &last, now))
         return;
