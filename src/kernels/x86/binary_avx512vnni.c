@@ -12,13 +12,27 @@ struct quads {
     __m512i part[4];
 };
 
+/* What outputs are made with, in registers: stores of bytes might change what is in memory. */
+struct output {
+    struct scree_lanes_avx512 lanes;
+    struct scree_clamp_avx512 clamp;
+};
+
+INLINE struct output output_of(const struct scree_binary_lanes *lanes)
+{
+    return (struct output){
+        scree_lanes_load_avx512(&lanes->out),
+        {_mm512_set1_epi8((char)lanes->min), _mm512_set1_epi8((char)lanes->max),
+         _mm512_set1_epi8((char)lanes->flip)},
+    };
+}
+
 /* Up to 64 bytes, as of uint8; with step 0 the first one 64 times. */
-INLINE __m512i load(const uint8_t *from, size_t step, __mmask64 mask,
-                    const struct scree_binary_lanes *lanes)
+INLINE __m512i load(const uint8_t *from, size_t step, __mmask64 mask, __m512i flip)
 {
     __m512i bytes = step ? _mm512_maskz_loadu_epi8(mask, from) : _mm512_set1_epi8((char)*from);
 
-    return _mm512_xor_si512(bytes, _mm512_set1_epi8((char)lanes->flip));
+    return _mm512_xor_si512(bytes, flip);
 }
 
 /* (q << shift) * factor + bias * 2^14 */
@@ -38,19 +52,15 @@ INLINE struct quads widen(__m512i bytes, int shift, int16_t factor, int16_t bias
 }
 
 /* Sums or products with their bound added, scaled, clamped and stored. */
-INLINE void store(uint8_t *to, __mmask64 mask, struct quads x,
-                  const struct scree_binary_lanes *lanes)
+INLINE void store(uint8_t *to, __mmask64 mask, struct quads x, const struct output *output)
 {
-    const struct scree_clamp_avx512 clamp = {_mm512_set1_epi8((char)lanes->min),
-                                             _mm512_set1_epi8((char)lanes->max),
-                                             _mm512_set1_epi8((char)lanes->flip)};
     __m512i bytes;
 
     for (int i = 0; i < 4; i++)
-        x.part[i] = scree_requantize_avx512(x.part[i], &lanes->out, false);
+        x.part[i] = scree_lanes_apply_avx512(x.part[i], &output->lanes, false);
     bytes = _mm512_packus_epi16(_mm512_packs_epi32(x.part[0], x.part[1]),
                                 _mm512_packs_epi32(x.part[2], x.part[3]));
-    _mm512_mask_storeu_epi8(to, mask, scree_clamp_bytes_avx512(bytes, clamp));
+    _mm512_mask_storeu_epi8(to, mask, scree_clamp_bytes_avx512(bytes, output->clamp));
 }
 
 INLINE __mmask64 mask_of(size_t n)
@@ -59,12 +69,12 @@ INLINE __mmask64 mask_of(size_t n)
 }
 
 /* The rounded input of a sum. */
-INLINE struct quads rounded(__m512i bytes, const struct scree_binary_lanes *lanes)
+INLINE struct quads rounded(__m512i bytes, int16_t bias, const struct scree_lanes_avx512 *lanes)
 {
-    struct quads x = widen(bytes, 6, 1 << 14, lanes->other_bias);
+    struct quads x = widen(bytes, 6, 1 << 14, bias);
 
     for (int i = 0; i < 4; i++)
-        x.part[i] = scree_requantize_avx512(x.part[i], &lanes->other, false);
+        x.part[i] = scree_lanes_apply_avx512(x.part[i], lanes, false);
     return x;
 }
 
@@ -73,18 +83,21 @@ INLINE void sum_loop(uint8_t *to, const void *const *in, const size_t *steps, si
 {
     const uint8_t *plain = in[lanes->plain], *other = in[1 - lanes->plain];
     size_t plain_step = steps[lanes->plain], other_step = steps[1 - lanes->plain];
+    const struct scree_lanes_avx512 rounding = scree_lanes_load_avx512(&lanes->other);
+    const struct output output = output_of(lanes);
+    int16_t factor = lanes->plain_factor, bias = lanes->plain_bias, other_bias = lanes->other_bias;
 
     for (size_t i = 0; i < n; i += 64) {
         __mmask64 mask = mask_of(n - i);
-        __m512i x = load(plain + i * plain_step, plain_step, mask, lanes);
-        __m512i y = load(other + i * other_step, other_step, mask, lanes);
-        struct quads sum = widen(x, 5, lanes->plain_factor, lanes->plain_bias);
-        struct quads added = rounded(y, lanes);
+        __m512i x = load(plain + i * plain_step, plain_step, mask, output.clamp.flip);
+        __m512i y = load(other + i * other_step, other_step, mask, output.clamp.flip);
+        struct quads sum = widen(x, 5, factor, bias);
+        struct quads added = rounded(y, other_bias, &rounding);
 
         for (int k = 0; k < 4; k++)
             sum.part[k] = minus ? _mm512_sub_epi32(sum.part[k], added.part[k])
                                 : _mm512_add_epi32(sum.part[k], added.part[k]);
-        store(to + i, mask, sum, lanes);
+        store(to + i, mask, sum, &output);
     }
 }
 
@@ -123,13 +136,14 @@ static void product_row(uint8_t *to, const void *const *in, const size_t *steps,
                         const struct scree_binary_lanes *lanes)
 {
     const uint8_t *in_x = in[0], *in_y = in[1];
+    const struct output output = output_of(lanes);
 
     for (size_t i = 0; i < n; i += 64) {
         __mmask64 mask = mask_of(n - i);
-        __m512i x = load(in_x + i * steps[0], steps[0], mask, lanes);
-        __m512i y = load(in_y + i * steps[1], steps[1], mask, lanes);
+        __m512i x = load(in_x + i * steps[0], steps[0], mask, output.clamp.flip);
+        __m512i y = load(in_y + i * steps[1], steps[1], mask, output.clamp.flip);
 
-        store(to + i, mask, products(x, y, lanes), lanes);
+        store(to + i, mask, products(x, y, lanes), &output);
     }
 }
 
