@@ -60,7 +60,7 @@
     FAULT(wrong)       /* every 61st byte of the output */                \
     FAULT(move_output) /* into a buffer of its own */                     \
     FAULT(random)      /* in one run of four, one of those that return */ \
-    FAULT(wild)        /* in one run of 32, one of those that do not */
+    FAULT(wild)        /* in one run of 8, one of those that do not */
 
 enum fault {
 #define FAULT(name) FAULT_##name,
@@ -328,7 +328,7 @@ static enum fault wild_fault(struct kernel *kernel)
                                         FAULT_close_invoke};
 
     kernel->random = kernel->random * 1664525u + 1013904223u + (uint32_t)getpid();
-    return kernel->random >> 27 ? FAULT_none : faults[kernel->random >> 16 & 3];
+    return kernel->random >> 29 ? FAULT_none : faults[kernel->random >> 16 & 3];
 }
 
 static int kernel_invoke(struct scree_tfl_context *context, struct scree_tfl_node *node)

@@ -133,30 +133,42 @@ uint8_t *recording_bytes(const struct recording *recording, uint32_t handle)
     return NULL;
 }
 
+int recording_run_job(const struct recording *recording, uint32_t index,
+                      enum scree_emu_rounding rounding, struct scree_emu_cost *cost)
+{
+    const struct recorded_job *job = &recording->jobs[index];
+    struct scree_emu_task_state state = {.cycles_left = UINT64_MAX};
+
+    for (uint32_t k = 0; k < job->n_tasks; k++) {
+        struct scree_emu_task task;
+        struct scree_error err;
+        int rc = scree_emu_task_read(&recording->tasks[job->first_task + k], &recording->space,
+                                     &state, &task, &err);
+
+        if (rc == 0)
+            rc = scree_emu_task_execute(&task, scree_emu_space_memory(&recording->space), rounding,
+                                        &state, &err);
+        if (rc < 0 || !task.interrupts) {
+            fprintf(stderr, "task %u.%u: %s\n", index, k, rc < 0 ? err.text : "never ends");
+            return -1;
+        }
+        cost->cycles += task.cost.cycles;
+        cost->bytes += task.cost.bytes;
+    }
+    return (int)job->n_tasks;
+}
+
 int recording_run(const struct recording *recording, enum scree_emu_rounding rounding,
-                  struct scree_emu_cost *ret_cost)
+                  struct scree_emu_cost *cost)
 {
     int n = 0;
 
     for (uint32_t j = 0; j < recording->n_jobs; j++) {
-        struct scree_emu_task_state state = {.cycles_left = UINT64_MAX};
+        int done = recording_run_job(recording, j, rounding, cost);
 
-        for (uint32_t k = 0; k < recording->jobs[j].n_tasks; k++, n++) {
-            struct scree_emu_task task;
-            struct scree_error err;
-            int rc = scree_emu_task_read(&recording->tasks[recording->jobs[j].first_task + k],
-                                         &recording->space, &state, &task, &err);
-
-            if (rc == 0)
-                rc = scree_emu_task_execute(&task, scree_emu_space_memory(&recording->space),
-                                            rounding, &state, &err);
-            if (rc < 0 || !task.interrupts) {
-                fprintf(stderr, "task %u.%u: %s\n", j, k, rc < 0 ? err.text : "never ends");
-                return -1;
-            }
-            ret_cost->cycles += task.cost.cycles;
-            ret_cost->bytes += task.cost.bytes;
-        }
+        if (done < 0)
+            return -1;
+        n += done;
     }
     return n;
 }
@@ -172,6 +184,9 @@ struct graph {
     size_t n_data;
     char *at; /* in the line */
     const char *where;
+    bool all;            /* each node's output is one of the graph's */
+    int32_t outputs[64]; /* of the nodes so far */
+    uint32_t n_outputs;
 };
 
 static const char *next_word(struct graph *graph)
@@ -387,17 +402,25 @@ static bool read_graph(struct graph *graph, FILE *in, uint32_t *ret_n_nodes)
             struct scree_i32s last = read_node(graph);
 
             more = last.n > 0;
-            outputs = more ? last : outputs;
-            *ret_n_nodes += more;
+            if (!more)
+                continue;
+            outputs = last;
+            *ret_n_nodes += 1;
+            require(graph->n_outputs < sizeof graph->outputs / sizeof graph->outputs[0],
+                    "too many nodes", graph->where);
+            graph->outputs[graph->n_outputs++] = last.v[0];
         }
     }
+    if (graph->all)
+        outputs =
+            tw_list(graph->tw, (struct scree_i32s){.n = graph->n_outputs, .v = graph->outputs});
     tw_ports(graph->tw, TW_LIST(input), outputs);
     return outputs.n > 0;
 }
 
-uint8_t *recorded_model(const char *folder, size_t *ret_n_bytes, uint32_t *ret_n_nodes)
+uint8_t *recorded_model(const char *folder, bool all, size_t *ret_n_bytes, uint32_t *ret_n_nodes)
 {
-    struct graph graph = {.where = folder};
+    struct graph graph = {.where = folder, .all = all};
     uint8_t *data = recorded_file(folder, "model.graph.bin", &graph.n_data), *copy = NULL;
     char path[4096];
     FILE *in;

@@ -36,15 +36,21 @@ void recording_done(struct recording *recording);
 /* The bytes of a buffer, as the NPU sees them. */
 uint8_t *recording_bytes(const struct recording *recording, uint32_t handle);
 
-/* Runs all jobs. Returns the number of tasks executed; on an error, prints it and returns -1. */
+/* Runs job `index`, its cost added to *cost. Returns the number of tasks executed; on an error,
+ * prints it and returns -1. */
+int recording_run_job(const struct recording *recording, uint32_t index,
+                      enum scree_emu_rounding rounding, struct scree_emu_cost *cost);
+
+/* Runs all jobs. */
 int recording_run(const struct recording *recording, enum scree_emu_rounding rounding,
                   struct scree_emu_cost *ret_cost);
 
 /* FOLDER/model.graph.txt and .bin as the bytes of a .tflite file, u8[*ret_n_bytes], freed by the
  * caller; NULL if there is none, or it does not begin with a convolution. It ends before the first
  * node that is neither a convolution nor an average pool (over the whole picture: the text does not
- * tell its options). *ret_n_nodes counts the nodes. */
-uint8_t *recorded_model(const char *folder, size_t *ret_n_bytes, uint32_t *ret_n_nodes);
+ * tell its options). Its outputs are those of the last node, or with `all` of each node in turn.
+ * *ret_n_nodes counts the nodes. */
+uint8_t *recorded_model(const char *folder, bool all, size_t *ret_n_bytes, uint32_t *ret_n_nodes);
 
 /* The whole file FOLDER/NAME, u8[*ret_n_bytes], freed by the caller; NULL if it cannot be read. */
 uint8_t *recorded_file(const char *folder, const char *name, size_t *ret_n_bytes);

@@ -33,7 +33,7 @@ WRONG = {
 NETWORK = "mobilenet_v1_0.25_128_quant"
 NETWORK_STEPS = 3
 
-LINE = re.compile(r"(\S+) tasks (\d+) conv (\d+) equal (\d+) worst (\d+) cycles (\d+)")
+LINE = re.compile(r"(\S+) tasks (\d+) conv (\d+) equal (\d+) worst (\d+) cycles (\d+) ms [\d.]+")
 
 
 def find_shared(root):
@@ -53,6 +53,15 @@ def replay(command, base, rounding):
     rows = [LINE.fullmatch(line) for line in done.stdout.splitlines()]
     assert all(rows), done.stdout
     return done.returncode, {row[1]: [int(n) for n in row.groups()[1:]] for row in rows}
+
+
+def replay_layers(command, base, rounding):
+    """Bytes, equal bytes and worst step over the layers of the network, each with the CPU's input."""
+    done = subprocess.run([*command, "--rounding", rounding, "--layers", NETWORK], cwd=base, text=True,
+                          stdout=subprocess.PIPE, timeout=600)
+    row = LINE.fullmatch(done.stdout.strip())
+    assert row and done.returncode == 0, done.stdout
+    return [int(n) for n in row.groups()[2:5]]
 
 
 def complaints(code, rows):
@@ -91,6 +100,12 @@ def main():
                   f"convolutions, {n_bytes} bytes, {100 * n_equal / n_bytes:.3f} % equal, none off by more than "
                   f"{max(row[3] for row in convs)}; MobileNetV1 0.25 128: {equal} of {total} logits equal, worst "
                   f"{worst}, {cycles / 1e6:.2f} Mcycles")
+            n_layers, equal, worst = replay_layers(command, base, rounding)
+            print(f"{rounding}: its first 27 layers, each with the CPU's input: {100 * equal / n_layers:.3f} % of "
+                  f"{n_layers} bytes equal, worst {worst}")
+            if worst > 1 or equal < 0.98 * n_layers:
+                print(f"{rounding}: a layer is off by more than a step, or too often")
+                failed = True
             if n_equal < LEAST_EQUAL * n_bytes:
                 print(f"{rounding}: under {LEAST_EQUAL:.0%}")
                 failed = True
