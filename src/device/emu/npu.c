@@ -183,13 +183,40 @@ void scree_emu_job_free(struct scree_emu_job *job)
     free(job);
 }
 
+/* The core with the least to do, for all processes. */
+static int pick_core(const struct scree_emu_npu *npu, const struct scree_emu_file *file)
+{
+    uint32_t least = UINT32_MAX;
+    int best = 0;
+
+    if (file->n_jobs > 0)
+        return file->core;
+    for (int i = 0; i < npu->options.n_cores; i++) {
+        uint32_t n = npu->process ? scree_emu_stats_waiting(npu->stats, i) : npu->cores[i].n_jobs;
+
+        if (n < least) {
+            least = n;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* Adds n to what a core has to do. */
+static void add_jobs(struct scree_emu_core *core, uint32_t n)
+{
+    core->n_jobs += n;
+    if (core->npu->process)
+        __atomic_fetch_add(&core->npu->process->n_jobs[core->index], n, __ATOMIC_RELAXED);
+}
+
 static void finish(struct scree_emu_core *core, struct scree_emu_job *job)
 {
     struct scree_emu_file *file = job->file;
 
     for (uint32_t i = 0; i < job->n_out; i++)
         job->out[i]->n_writers--;
-    core->n_jobs--;
+    add_jobs(core, UINT32_MAX); /* one less */
     if (--file->n_jobs == 0)
         scree_emu_file_sweep(file);
     scree_emu_job_free(job);
@@ -233,27 +260,19 @@ static int start_core(struct scree_emu_core *core)
     return core->started ? 0 : -EAGAIN;
 }
 
-static int pick_core(const struct scree_emu_npu *npu, const struct scree_emu_file *file)
-{
-    int best = 0;
-
-    if (file->n_jobs > 0)
-        return file->core;
-    for (int i = 1; i < npu->options.n_cores; i++)
-        if (npu->cores[i].n_jobs < npu->cores[best].n_jobs)
-            best = i;
-    return best;
-}
-
 int scree_emu_queue(struct scree_emu_npu *npu, struct scree_emu_job *job)
 {
     struct scree_emu_file *file = job->file;
-    struct scree_emu_core *core = &npu->cores[pick_core(npu, file)];
-    int rc = npu->inline_jobs ? 0 : start_core(core);
+    struct scree_emu_core *core;
+    int rc;
 
+    if (!npu->process)
+        npu->process = scree_emu_stats_join(npu->stats);
+    core = &npu->cores[pick_core(npu, file)];
+    rc = npu->inline_jobs ? 0 : start_core(core);
     if (rc < 0)
         return rc;
-    core->n_jobs++;
+    add_jobs(core, 1);
     file->core = core->index;
     file->n_jobs++;
     for (uint32_t i = 0; i < job->n_out; i++)
@@ -334,6 +353,7 @@ void scree_emu_npu_in_parent(struct scree_emu_npu *npu)
 void scree_emu_npu_in_child(struct scree_emu_npu *npu)
 {
     init_cores(npu);
+    npu->process = NULL;
     npu->inline_jobs = npu->options.inline_jobs;
     for (struct scree_emu_file *file = npu->files; file; file = file->next) {
         file->n_jobs = 0;

@@ -41,6 +41,7 @@ struct scree_emu_core {
 struct scree_emu_npu {
     struct scree_emu_options options;
     struct scree_emu_stats *stats;
+    struct scree_emu_process *process; /* this one's; NULL before its first job */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a job queued or over, or the device gone; CLOCK_MONOTONIC */
     struct scree_emu_core cores[SCREE_NPU_CORES];

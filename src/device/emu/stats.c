@@ -1,6 +1,7 @@
 #include "device/emu/stats.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -57,6 +58,43 @@ int scree_emu_stats_open(const char *path, struct scree_emu_stats **ret_stats,
     if (fd >= 0)
         close(fd);
     return rc;
+}
+
+static bool is_alive(int32_t pid)
+{
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+struct scree_emu_process *scree_emu_stats_join(struct scree_emu_stats *stats)
+{
+    for (int i = 0; i < SCREE_EMU_MAX_PROCESSES; i++) {
+        struct scree_emu_process *process = &stats->processes[i];
+        int32_t pid = __atomic_load_n(&process->pid, __ATOMIC_ACQUIRE);
+
+        if (is_alive(pid) && pid != getpid())
+            continue;
+        if (!__atomic_compare_exchange_n(&process->pid, &pid, getpid(), false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
+            continue;
+        for (int core = 0; core < 3; core++)
+            __atomic_store_n(&process->n_jobs[core], 0, __ATOMIC_RELAXED);
+        return process;
+    }
+    return NULL;
+}
+
+uint32_t scree_emu_stats_waiting(const struct scree_emu_stats *stats, int core)
+{
+    uint32_t n = 0;
+
+    for (int i = 0; i < SCREE_EMU_MAX_PROCESSES; i++) {
+        const struct scree_emu_process *process = &stats->processes[i];
+        uint32_t n_jobs = __atomic_load_n(&process->n_jobs[core], __ATOMIC_RELAXED);
+
+        if (n_jobs > 0 && is_alive(__atomic_load_n(&process->pid, __ATOMIC_ACQUIRE)))
+            n += n_jobs;
+    }
+    return n;
 }
 
 void scree_emu_stats_close(struct scree_emu_stats *stats)

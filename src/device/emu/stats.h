@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-#define SCREE_EMU_STATS_MAGIC 0x73656e7065757267u /* changes with the struct */
+#define SCREE_EMU_STATS_MAGIC 0x73656e7065757268u /* changes with the struct */
 
 struct scree_emu_core_stats {
     uint64_t jobs;       /* started */
@@ -21,6 +21,14 @@ struct scree_emu_core_stats {
     uint64_t bytes;
 };
 
+/* A process that has handed in jobs, and how many of them each core still has to do. */
+struct scree_emu_process {
+    int32_t pid; /* 0: free */
+    uint32_t n_jobs[3];
+};
+
+#define SCREE_EMU_MAX_PROCESSES 64
+
 struct scree_emu_stats {
     uint64_t magic;
     uint64_t opens;    /* of the device node */
@@ -29,12 +37,19 @@ struct scree_emu_stats {
     uint64_t vanished; /* of those, dropped without an error as the kernel does */
     uint64_t injected; /* faults */
     struct scree_emu_core_stats cores[3];
+    struct scree_emu_process processes[SCREE_EMU_MAX_PROCESSES];
 };
 
 /* Maps the counters in the file `path`, made and zeroed if it is empty; NULL for memory of this
  * process alone. Errors: EIO (cannot be opened), EBADMSG (not such a file), ENOMEM. */
 int scree_emu_stats_open(const char *path, struct scree_emu_stats **ret_stats,
                          struct scree_error *err);
+
+/* The calling process's entry, found or made; NULL if all are taken by living processes. */
+struct scree_emu_process *scree_emu_stats_join(struct scree_emu_stats *stats);
+
+/* The jobs that a core still has to do for all living processes. */
+uint32_t scree_emu_stats_waiting(const struct scree_emu_stats *stats, int core);
 
 /* Unmaps. Accepts NULL. */
 void scree_emu_stats_close(struct scree_emu_stats *stats);
