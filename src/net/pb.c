@@ -103,7 +103,7 @@ int scree_pb_next_value(struct scree_pb_values *values, uint64_t *ret_value)
 
 /* ---- writing ---- */
 
-static void add_varint(struct scree_buffer *buffer, uint64_t value)
+void scree_pb_put_varint(struct scree_buffer *buffer, uint64_t value)
 {
     uint8_t bytes[MAX_VARINT_BYTES];
     size_t n = 0;
@@ -119,7 +119,7 @@ static void add_varint(struct scree_buffer *buffer, uint64_t value)
 static void add_tag(struct scree_buffer *buffer, uint32_t number, enum scree_pb_wire wire)
 {
     assert(number >= 1 && number <= MAX_FIELD_NUMBER);
-    add_varint(buffer, (uint64_t)number << 3 | wire);
+    scree_pb_put_varint(buffer, (uint64_t)number << 3 | wire);
 }
 
 static void add_fixed(struct scree_buffer *buffer, uint64_t bits, size_t n)
@@ -134,7 +134,7 @@ static void add_fixed(struct scree_buffer *buffer, uint64_t bits, size_t n)
 void scree_pb_add_varint(struct scree_buffer *buffer, uint32_t number, uint64_t value)
 {
     add_tag(buffer, number, SCREE_PB_VARINT);
-    add_varint(buffer, value);
+    scree_pb_put_varint(buffer, value);
 }
 
 void scree_pb_add_i64(struct scree_buffer *buffer, uint32_t number, uint64_t bits)
@@ -152,7 +152,7 @@ void scree_pb_add_i32(struct scree_buffer *buffer, uint32_t number, uint32_t bit
 void scree_pb_add_bytes(struct scree_buffer *buffer, uint32_t number, const void *bytes, size_t n)
 {
     add_tag(buffer, number, SCREE_PB_LEN);
-    add_varint(buffer, n);
+    scree_pb_put_varint(buffer, n);
     scree_buffer_add(buffer, bytes, n);
 }
 
@@ -175,7 +175,7 @@ void scree_pb_end(struct scree_buffer *buffer, size_t mark)
     if (buffer->failed)
         return;
     length = buffer->n - mark;
-    add_varint(buffer, length);
+    scree_pb_put_varint(buffer, length);
     if (buffer->failed)
         return;
     /* The length was written behind the message: it moves before it. */

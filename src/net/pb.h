@@ -72,6 +72,10 @@ void scree_pb_add_i32(struct scree_buffer *buffer, uint32_t number, uint32_t bit
 void scree_pb_add_bytes(struct scree_buffer *buffer, uint32_t number, const void *bytes, size_t n);
 void scree_pb_add_text(struct scree_buffer *buffer, uint32_t number, const char *text);
 
+/* Adds a number without a field around it: an element of a packed field, between scree_pb_begin()
+ * and scree_pb_end(). */
+void scree_pb_put_varint(struct scree_buffer *buffer, uint64_t value);
+
 /* Begins an embedded message in field `number`; give the mark to scree_pb_end(). Messages nest. */
 size_t scree_pb_begin(struct scree_buffer *buffer, uint32_t number);
 

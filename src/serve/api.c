@@ -51,17 +51,25 @@ int scree_api_status(int rc, const char **ret_reason)
     return 500;
 }
 
+void scree_api_count_refusal(struct scree_server *server, int rc)
+{
+    const char *reason;
+    char labels[64];
+
+    (void)scree_api_status(rc, &reason);
+    if (!reason)
+        return;
+    (void)snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
+    scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, labels, 1);
+}
+
 void scree_api_fail(struct scree_server *server, struct scree_request *request, int rc,
                     const struct scree_error *err)
 {
     const char *reason;
     int status = scree_api_status(rc, &reason);
-    char labels[64];
 
-    if (reason) {
-        (void)snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
-        scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, labels, 1);
-    }
+    scree_api_count_refusal(server, rc);
     if (status == 503)
         scree_request_add_header(request, "Retry-After", "1");
     scree_api_json(request, status, json_pack("{s:s}", "error", err->text));

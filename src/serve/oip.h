@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "net/json.h"
+#include "net/pb.h"
 #include "serve/server.h"
 
 /* Of a request. Outputs are as many as the model has at most; this bounds what is read before that
@@ -161,6 +162,11 @@ void scree_oip_write_json(const struct scree_oip_response *response, struct scre
 /* Reads a ModelInferRequest, u8[n], which is kept by the request. Errors: EINVAL, ENOMEM. */
 int scree_oip_read_pb(struct scree_oip_request *request, const uint8_t *bytes, size_t n,
                       struct scree_error *err);
+
+/* A text of a message into the request's arena. Errors: EINVAL (no text, or with a zero in it),
+ * ENOMEM. */
+int scree_oip_pb_text(struct scree_oip_request *request, const struct scree_pb_field *field,
+                      const char **ret, struct scree_error *err);
 
 /* Adds the fields of a ModelInferResponse. */
 void scree_oip_write_pb(const struct scree_oip_response *response, struct scree_buffer *message);

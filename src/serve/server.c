@@ -11,6 +11,7 @@
 
 #include "serve/listen.h"
 
+#define GRPC_PORT        8001 /* Triton's */
 #define MAX_DECODERS     64
 #define MAX_WAIT_DECODER 256
 #define NS_A_MS          UINT64_C(1000000)
@@ -83,6 +84,98 @@ static void on_answered(void *context, const struct scree_request *request, int 
     log_request(server, request, status, seconds);
 }
 
+/* ---- gRPC ---- */
+
+static struct scree_http_limits http_limits(const struct scree_server_options *options)
+{
+    return (struct scree_http_limits){
+        .max_connections = (uint32_t)options->max_connections,
+        .max_connections_per_ip = (uint32_t)options->max_connections_per_ip,
+        .max_header_bytes = options->max_header,
+        .max_headers = (uint32_t)options->max_headers,
+        .max_body_bytes = options->max_body,
+        .max_bodies_bytes = options->max_bodies,
+        .max_chunks = (uint32_t)options->max_chunks,
+        .header_ms = (uint32_t)options->header_timeout_ms,
+        .body_ms = (uint32_t)options->body_timeout_ms,
+        .min_rate = (uint32_t)options->min_rate,
+        .idle_ms = (uint32_t)options->idle_timeout_ms,
+        .send_ms = (uint32_t)options->send_timeout_ms,
+        .max_workers = (uint32_t)options->workers,
+    };
+}
+
+static int rpc_gate(void *context, const struct scree_rpc_method *method, const char *peer,
+                    const char *authorization, struct scree_error *err)
+{
+    struct scree_server *server = context;
+    const struct scree_credentials credentials = {.peer = peer, .authorization = authorization};
+    enum scree_scope scope = method->flags & SCREE_RPC_ADMIN  ? SCREE_SCOPE_ADMIN
+                             : method->flags & SCREE_RPC_OPEN ? SCREE_SCOPE_OPEN
+                                                              : SCREE_SCOPE_INFER;
+    int rc = scree_access_check(&server->access, scope, &credentials, err);
+
+    if (rc < 0)
+        scree_api_count_refusal(server, rc);
+    return rc;
+}
+
+static void on_rpc_ended(void *context, const struct scree_rpc_method *method,
+                         enum scree_grpc_status status, uint64_t start_ns)
+{
+    struct scree_server *server = context;
+    double seconds = seconds_since(start_ns);
+    char labels[64], code[16], ms[32], text[160];
+
+    (void)snprintf(code, sizeof code, "%d", (int)status);
+    (void)snprintf(ms, sizeof ms, "%.3f", seconds * 1e3);
+    (void)snprintf(labels, sizeof labels, "model=\"\",version=\"\",api=\"grpc\",code=\"%s\"", code);
+    scree_metrics_add(server->metrics, SCREE_METRIC_REQUESTS, labels, 1);
+    if (!(method->flags & (SCREE_RPC_STREAM | SCREE_RPC_WATCH)))
+        scree_metrics_observe(server->metrics, SCREE_METRIC_REQUEST_SECONDS,
+                              "model=\"\",api=\"grpc\"", seconds);
+    (void)snprintf(text, sizeof text, "%s %s %sms", method->path, code, ms);
+    scree_log(&server->log, status == SCREE_GRPC_OK ? SCREE_LOG_DEBUG : SCREE_LOG_INFO, text,
+              "path", method->path, "grpc_status", code, "ms", ms, NULL);
+}
+
+/* Listens for gRPC. Its usual port is somebody else's at times: that is said, and no more. */
+static int open_rpc(struct scree_server *server, struct scree_error *err)
+{
+    const struct scree_server_options *options = &server->options;
+    int port = options->grpc_port ? options->grpc_port : options->port ? GRPC_PORT : 0;
+    struct scree_rpc_options rpc = {
+        .methods = scree_rpc_methods,
+        .gate = rpc_gate,
+        .ended = on_rpc_ended,
+        .context = server,
+        .limits = http_limits(options),
+    };
+    char text[64];
+    int rc;
+
+    if (options->no_grpc)
+        return 0;
+    rc = rpc.listener = scree_listen(options->address, (uint16_t)port, err);
+    if (rc == -EBUSY && !options->grpc_port) {
+        scree_log(&server->log, SCREE_LOG_WARNING, err->text, "grpc", "off", NULL);
+        return 0;
+    }
+    if (rc < 0)
+        return rc;
+    (void)snprintf(text, sizeof text, "gRPC on port %u", scree_listen_port(rpc.listener));
+    rc = scree_workers_new((uint32_t)options->workers, &server->workers, err);
+    if (rc < 0) {
+        (void)close(rpc.listener);
+        return rc;
+    }
+    rpc.workers = server->workers;
+    rc = scree_rpc_new(&rpc, &server->rpc, err);
+    if (rc >= 0)
+        scree_log(&server->log, SCREE_LOG_INFO, text, NULL);
+    return rc;
+}
+
 /* ---- start ---- */
 
 static int open_signals(struct scree_server *server, struct scree_error *err)
@@ -145,25 +238,6 @@ static uint32_t count_decoders(void)
     return n < 1 ? 1 : n > MAX_DECODERS ? MAX_DECODERS : (uint32_t)n;
 }
 
-static struct scree_http_limits http_limits(const struct scree_server_options *options)
-{
-    return (struct scree_http_limits){
-        .max_connections = (uint32_t)options->max_connections,
-        .max_connections_per_ip = (uint32_t)options->max_connections_per_ip,
-        .max_header_bytes = options->max_header,
-        .max_headers = (uint32_t)options->max_headers,
-        .max_body_bytes = options->max_body,
-        .max_bodies_bytes = options->max_bodies,
-        .max_chunks = (uint32_t)options->max_chunks,
-        .header_ms = (uint32_t)options->header_timeout_ms,
-        .body_ms = (uint32_t)options->body_timeout_ms,
-        .min_rate = (uint32_t)options->min_rate,
-        .idle_ms = (uint32_t)options->idle_timeout_ms,
-        .send_ms = (uint32_t)options->send_timeout_ms,
-        .max_workers = (uint32_t)options->workers,
-    };
-}
-
 static void log_start(struct scree_server *server)
 {
     struct scree_served *served = NULL;
@@ -224,6 +298,8 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
         server->port = scree_listen_port(http.listener);
         rc = scree_http_new(&http, &server->http, err);
     }
+    if (rc >= 0)
+        rc = open_rpc(server, err);
     if (rc < 0) {
         scree_server_free(server);
         return rc;
@@ -254,15 +330,27 @@ static void read_signals(struct scree_server *server)
 
 static int wait_for_events(struct scree_server *server, struct scree_error *err)
 {
+    /* poll() leaves a descriptor below 0 alone. */
     struct pollfd fds[] = {{.fd = scree_http_fd(server->http), .events = POLLIN},
-                           {.fd = server->signals, .events = POLLIN}};
+                           {.fd = server->signals, .events = POLLIN},
+                           {.fd = server->rpc ? scree_rpc_fd(server->rpc) : -1, .events = POLLIN}};
+    int wait_ms = scree_http_wait_ms(server->http);
 
-    if (poll(fds, 2, scree_http_wait_ms(server->http)) < 0 && errno != EINTR)
+    if (server->rpc && scree_rpc_wait_ms(server->rpc) < wait_ms)
+        wait_ms = scree_rpc_wait_ms(server->rpc);
+    if (poll(fds, 3, wait_ms) < 0 && errno != EINTR)
         return scree_fail(err, EIO, "poll: %s", strerror(errno));
     if (fds[1].revents)
         read_signals(server);
     scree_http_run(server->http);
+    if (server->rpc)
+        scree_rpc_run(server->rpc);
     return 0;
+}
+
+static bool is_idle(const struct scree_server *server)
+{
+    return scree_http_is_idle(server->http) && (!server->rpc || scree_rpc_is_idle(server->rpc));
 }
 
 int scree_server_run(struct scree_server *server, struct scree_error *err)
@@ -273,8 +361,10 @@ int scree_server_run(struct scree_server *server, struct scree_error *err)
     while (rc >= 0 && !server->stopping)
         rc = wait_for_events(server, err);
     scree_http_drain(server->http);
+    if (server->rpc)
+        scree_rpc_drain(server->rpc);
     end = now_ms() + (uint64_t)server->options.drain_timeout_ms;
-    while (rc >= 0 && !scree_http_is_idle(server->http) && now_ms() < end)
+    while (rc >= 0 && !is_idle(server) && now_ms() < end)
         rc = wait_for_events(server, err);
     return rc;
 }
@@ -285,6 +375,8 @@ void scree_server_free(struct scree_server *server)
         return;
     scree_turns_close(&server->decoders);
     scree_zmq_free(server->zmq);
+    scree_workers_free(server->workers);
+    scree_rpc_free(server->rpc);
     scree_http_free(server->http);
     scree_reload_free(server->reload);
     scree_repository_free(server->repository);

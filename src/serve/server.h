@@ -23,6 +23,7 @@
 #include "serve/metrics.h"
 #include "serve/reload.h"
 #include "serve/repository.h"
+#include "serve/rpc.h"
 #include "serve/zmq.h"
 
 struct scree_server {
@@ -30,6 +31,8 @@ struct scree_server {
     struct scree_server_options options; /* its settings */
     struct scree_access access;
     struct scree_http *http;
+    struct scree_workers *workers; /* of gRPC */
+    struct scree_rpc *rpc;         /* NULL: no gRPC */
     struct scree_log log;
     struct scree_tree *tree; /* what the machine tells of its chip; NULL: nothing */
     struct scree_metrics *metrics;
@@ -75,6 +78,9 @@ scree_handler_fn scree_api_oip_server, scree_api_oip_model, scree_api_oip_model_
     scree_api_oip_config, scree_api_oip_stats, scree_api_oip_admit, scree_api_oip_infer,
     scree_api_oip_index, scree_api_oip_load, scree_api_oip_unload;
 
+/* All methods of gRPC; ends with a row of NULL. */
+extern const struct scree_rpc_method scree_rpc_methods[];
+
 /* The gate before all routes: refuses who has no token and needs one, by the route's flags. */
 scree_handler_fn scree_api_gate;
 
@@ -99,6 +105,9 @@ void scree_api_json(struct scree_request *request, int status, json_t *json);
 
 /* The status of HTTP for a negative errno, and the reason for the metric; NULL: none counts. */
 int scree_api_status(int rc, const char **ret_reason);
+
+/* Counts a request that is refused for a negative errno. */
+void scree_api_count_refusal(struct scree_server *server, int rc);
 
 /* Answers {"error": text} with the status of rc; adds Retry-After where trying again makes sense.
  */

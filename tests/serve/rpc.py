@@ -1,0 +1,439 @@
+#!/usr/bin/env python3
+"""gRPC: the Open Inference Protocol and health with grpcio where there is one, and HTTP/2 by hand.
+
+usage: rpc.py SCREE MODELS-FOLDER [TEST...]
+"""
+import itertools
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+from server import PICTURE, Server, main
+
+try:
+    import grpc
+except ImportError:
+    grpc = None
+    # The distribution's Python may have it where this one has not.
+    if os.path.exists("/usr/bin/python3") and "RPC_TEST_AGAIN" not in os.environ:
+        os.environ["RPC_TEST_AGAIN"] = "1"
+        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
+
+PIXELS = bytes(range(256)) * (96 * 96 * 3 // 256)
+SERVICE = "/inference.GRPCInferenceService/"
+
+
+class Rpc(Server):
+    def rpc_port(self):
+        line, = [line for line in self.log if "gRPC on port" in line]
+        return int(line.split("gRPC on port ")[1].split()[0].strip('"'))
+
+
+def varint(value):
+    value &= (1 << 64) - 1
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, value):
+    """A field of a message: an integer, or text, bytes, a message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def fields(message):
+    """{number: [values]} of a message."""
+    found, at = {}, 0
+
+    def take():
+        nonlocal at
+        value = 0
+        for shift in itertools.count(0, 7):
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        tag = take()
+        value = take()
+        if tag & 7 == 2:
+            value, at = message[at:at + value], at + value
+        found.setdefault(tag >> 3, []).append(value)
+    return found
+
+
+def tensor(name="image", datatype="UINT8", shape=(1, 96, 96, 3), contents=b""):
+    return field(5, field(1, name) + field(2, datatype) +
+                 field(3, b"".join(map(varint, shape))) + contents)
+
+
+def request(inputs, raw=(), model="classifier", **more):
+    return (field(1, model) + field(3, "id") + b"".join(inputs) +
+            b"".join(field(7, blob) for blob in raw) + more.get("extra", b""))
+
+
+GOOD = request([tensor()], [PIXELS])
+
+
+def call(channel, path, message=b"", code=None, timeout=10):
+    ask = channel.unary_unary(path if path[0] == "/" else SERVICE + path)
+    if code is None:
+        return fields(ask(message, timeout=timeout))
+    try:
+        ask(message, timeout=timeout)
+    except grpc.RpcError as error:
+        assert error.code() == code, (path, error)
+        return error.details()
+    raise AssertionError(f"{path} did not fail")
+
+
+def with_grpc(test):
+    """A test that needs grpcio."""
+    def run():
+        if not grpc:
+            print("skipped: no grpcio for this Python")
+            return
+        with Rpc() as server, grpc.insecure_channel(f"127.0.0.1:{server.rpc_port()}") as channel:
+            test(server, channel)
+    return run
+
+
+@with_grpc
+def test_server_and_models(server, channel):
+    assert call(channel, "ServerLive") == {1: [1]} and call(channel, "ServerReady") == {1: [1]}
+    assert call(channel, "ServerMetadata")[1] == [b"scree"]
+    which = field(1, "classifier")
+    assert call(channel, "ModelReady", which) == {1: [1]}
+    assert call(channel, "ModelReady", field(1, "none")) == {1: [0]}
+    about = call(channel, "ModelMetadata", which)
+    assert about[2] == [b"1"] and about[3] == [b"litert_tflite"]
+    image = fields(about[4][0])
+    assert image == {1: [b"image"], 2: [b"UINT8"], 3: [b"\1\x60\x60\3"]}, image
+    config = fields(call(channel, "ModelConfig", which + field(2, "1"))[1][0])
+    assert config[4] == [1] and fields(config[5][0])[3] == [1], config
+    call(channel, "ModelMetadata", field(1, "none"), grpc.StatusCode.NOT_FOUND)
+    call(channel, "ModelMetadata", field(1, b"a\0b"), grpc.StatusCode.INVALID_ARGUMENT)
+    call(channel, "ModelMetadata", b"\xff" * 9, grpc.StatusCode.INVALID_ARGUMENT)
+    for path in ("None", "SystemSharedMemoryStatus", "TraceSetting", "/other.Service/Method"):
+        call(channel, path, b"", grpc.StatusCode.UNIMPLEMENTED)
+    assert len(call(channel, "RepositoryIndex")[1]) == 2
+    call(channel, "RepositoryModelUnload", field(2, "detector"))
+    assert call(channel, "ModelReady", field(1, "detector")) == {1: [0]}
+    assert len(call(channel, "RepositoryIndex", field(2, 1))[1]) == 1
+    call(channel, "RepositoryModelLoad", field(2, "detector"))
+    assert call(channel, "ModelReady", field(1, "detector")) == {1: [1]}
+    call(channel, "RepositoryModelLoad", field(2, "detector") + field(3, field(1, "config")),
+         grpc.StatusCode.INVALID_ARGUMENT)
+
+
+@with_grpc
+def test_inference(server, channel):
+    want = server.json("POST", "/v2/models/classifier/infer", json.dumps({"inputs": [
+        {"name": "image", "datatype": "UINT8", "shape": [1, 96, 96, 3], "data": list(PIXELS)}]}))
+    scores = bytes(want["outputs"][0]["data"])
+    answer = call(channel, "ModelInfer", GOOD)
+    assert answer[1] == [b"classifier"] and answer[2] == [b"1"] and answer[3] == [b"id"]
+    assert answer[6] == [scores]
+    assert fields(answer[5][0]) == {1: [b"scores"], 2: [b"UINT8"], 3: [b"\1\x0a"]}
+    # Contents that are not raw: packed, one by one, in two pieces.
+    packed = field(5, field(4, b"".join(map(varint, PIXELS))))
+    single = field(5, b"".join(field(4, value) for value in PIXELS))
+    pieces = field(5, b"".join(field(4, b"".join(map(varint, PIXELS[i:i + 5000])))
+                               for i in range(0, len(PIXELS), 5000)))
+    for contents in (packed, single, pieces):
+        assert call(channel, "ModelInfer", request([tensor(contents=contents)]))[6] == [scores]
+    # A picture, and its best class.
+    element = struct.pack("<I", len(PICTURE)) + PICTURE
+    best = server.json("POST", "/infer?top=1", PICTURE)["predictions"][0]
+    classes = field(6, field(1, "scores") + field(2, field(1, "classification") +
+                                                  field(2, field(2, 1))))
+    answer = call(channel, "ModelInfer", request(
+        [tensor(datatype="BYTES", shape=[1])], [element], extra=classes))
+    score, index, label = answer[6][0][4:].decode().split(":")
+    assert (float(score), int(index), label) == (
+        best["score"], best["class_id"], best["label"])
+    same = call(channel, "ModelInfer", request([tensor(
+        datatype="BYTES", shape=[1], contents=field(5, field(8, PICTURE)))], extra=classes))
+    assert same[6] == answer[6]
+    _, text = server.ask("GET", "/metrics")
+    assert b'api="grpc",code="0"' in text, text
+
+
+@with_grpc
+def test_wrong_messages(server, channel):
+    bad = grpc.StatusCode.INVALID_ARGUMENT
+    for message in (
+            b"", b"\xff", GOOD[:-1], request([tensor()], []), request([], [PIXELS]),
+            request([tensor()], [PIXELS, PIXELS]), request([tensor()] * 2, [PIXELS] * 2),
+            request([tensor()], [PIXELS[1:]]), request([tensor()], [PIXELS + b"x"]),
+            request([tensor(name="x")], [PIXELS]), request([tensor(datatype="INT8")], [PIXELS]),
+            request([tensor(datatype="x")], [PIXELS]), request([tensor(shape=[])], [PIXELS]),
+            request([tensor(shape=[-1, 96, 96, 3])], [PIXELS]),
+            request([tensor(shape=[1 << 32, 1 << 32])], [PIXELS]),
+            request([tensor(shape=[1] * 17)], [PIXELS]),
+            request([tensor(shape=[1 << 62, 4])], [PIXELS]),
+            request([tensor(contents=field(5, field(4, 256)))]),
+            request([tensor(contents=field(5, field(4, b"\1" * (len(PIXELS) + 1))))]),
+            request([tensor(contents=field(5, field(4, b"\xff" * 99)))]),
+            request([tensor(contents=field(5, field(6, b"\0" * 4)))]),
+            request([tensor(contents=field(5, field(4, b"\1" * len(PIXELS))))], [PIXELS]),
+            request([tensor(datatype="FP16", contents=field(5, field(4, b"\1")))]),
+            request([tensor(datatype="BYTES", shape=[1])], [b"\xff\xff\xff\xff"]),
+            request([tensor()] * 17, [PIXELS]),
+            request([tensor()], [PIXELS], extra=field(6, field(1, "none"))),
+            request([tensor()], [PIXELS], extra=field(6, field(1, "scores")) * 2),
+            request([tensor()], [PIXELS], extra=field(6, field(1, "scores")) * 100000)):
+        call(channel, "ModelInfer", message, bad)
+    call(channel, "ModelInfer", request([tensor()], [PIXELS], model="none"),
+         grpc.StatusCode.NOT_FOUND)
+    late = request([tensor()], [PIXELS], extra=field(4, field(1, "timeout") +
+                                                     field(2, field(2, 1))))
+    call(channel, "ModelInfer", late, grpc.StatusCode.DEADLINE_EXCEEDED)
+    big = request([tensor()], [bytes(11 << 20)])
+    call(channel, "ModelInfer", big, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert 6 in call(channel, "ModelInfer", GOOD)
+
+
+@with_grpc
+def test_streams(server, channel):
+    stream = channel.stream_stream(SERVICE + "ModelStreamInfer")
+    messages = [request([tensor()], [bytes([i]) * len(PIXELS)], extra=field(3, str(i)))
+                for i in range(100)]
+    messages.insert(50, request([tensor()], [PIXELS], model="none"))
+    answers = [fields(answer) for answer in stream(iter(messages), timeout=60)]
+    assert len(answers) == 101 and answers[50] == {1: [b"there is no such model"]}, answers[50]
+    ids = [fields(answer[2][0])[3][0].decode() for i, answer in enumerate(answers) if i != 50]
+    assert ids == [str(i) for i in range(100)], ids
+    assert list(stream(iter(()), timeout=10)) == []
+
+
+@with_grpc
+def test_health(server, channel):
+    check = "/grpc.health.v1.Health/Check"
+    for service in ("", "inference.GRPCInferenceService", "classifier"):
+        assert call(channel, check, field(1, service) if service else b"") == {1: [1]}
+    call(channel, check, field(1, "none"), grpc.StatusCode.NOT_FOUND)
+    watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(field(1, "detector"), timeout=20)
+    assert fields(next(watch)) == {1: [1]}
+    call(channel, "RepositoryModelUnload", field(2, "detector"))
+    assert fields(next(watch)) == {1: [2]}
+    call(channel, "RepositoryModelLoad", field(2, "detector"))
+    assert fields(next(watch)) == {1: [1]}
+    watch.cancel()
+    unknown = channel.unary_stream("/grpc.health.v1.Health/Watch")(field(1, "none"), timeout=20)
+    assert fields(next(unknown)) == {1: [3]}
+
+
+@with_grpc
+def test_calls_end_when_the_server_does(server, channel):
+    watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
+    stream = channel.stream_stream(SERVICE + "ModelStreamInfer")(
+        iter(lambda: time.sleep(0.02) or GOOD, None), timeout=20)
+    assert fields(next(watch)) == {1: [1]} and 2 in fields(next(stream))
+    begin = time.monotonic()
+    server.process.terminate()
+    server.process.wait(20)
+    assert time.monotonic() - begin < 9, "the drain took too long"
+    try:
+        list(watch)
+    except grpc.RpcError as error:
+        assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED), error
+
+
+@with_grpc
+def test_many_clients_with_their_own_answers(server, channel):
+    blobs = [bytes([i * 16]) * len(PIXELS) for i in range(8)]
+    want = [call(channel, "ModelInfer", request([tensor()], [blob]))[6] for blob in blobs]
+    wrong = []
+
+    def ask(i):
+        for _ in range(20):
+            if call(channel, "ModelInfer", request([tensor()], [blobs[i]]))[6] != want[i]:
+                wrong.append(i)
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+
+
+def test_tokens():
+    if not grpc:
+        print("skipped: no grpcio for this Python")
+        return
+    with Rpc() as probe:
+        token = probe.folder / "token"
+        token.write_text("a-long-secret\n")
+        with Rpc("--token-file", str(token)) as server, \
+                grpc.insecure_channel(f"127.0.0.1:{server.rpc_port()}") as channel:
+            call(channel, "ServerLive")
+            call(channel, "ModelInfer", GOOD, grpc.StatusCode.UNAUTHENTICATED)
+            ask = channel.unary_unary(SERVICE + "ModelInfer")
+            assert ask(GOOD, metadata=[("authorization", "Bearer a-long-secret")], timeout=10)
+
+
+# ---- HTTP/2 by hand ----
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(kind, flags, stream, payload=b""):
+    return (len(payload).to_bytes(3, "big") + bytes([kind, flags]) +
+            stream.to_bytes(4, "big") + payload)
+
+
+def literal(name, value):
+    """A header, not indexed, not compressed."""
+    def text(part):
+        return (bytes([len(part)]) if len(part) < 127 else b"\x7f" + varint(len(part) - 127)) + part
+    return b"\0" + text(name.encode()) + text(value.encode())
+
+
+def headers(path=SERVICE + "ModelInfer", **more):
+    pairs = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "x",
+             "content-type": "application/grpc", "te": "trailers", **more}
+    return b"".join(literal(name, value) for name, value in pairs.items())
+
+
+def message(body, n=None):
+    return b"\0" + (len(body) if n is None else n).to_bytes(4, "big") + body
+
+
+def connect(server):
+    peer = socket.create_connection(("127.0.0.1", server.rpc_port()), 20)
+    peer.sendall(PREFACE + frame(4, 0, 0))
+    return peer
+
+
+def frames(peer):
+    """All frames until the peer closes, or 2 s without any: (kind, flags, stream, payload)."""
+    peer.settimeout(2)
+    data, found = b"", []
+    try:
+        while part := peer.recv(65536):
+            data += part
+    except OSError:
+        pass
+    while len(data) >= 9:
+        n = int.from_bytes(data[:3], "big")
+        found.append((data[3], data[4], int.from_bytes(data[5:9], "big"), data[9:9 + n]))
+        data = data[9 + n:]
+    return found
+
+
+def is_alive(server):
+    with connect(server) as peer:
+        peer.sendall(frame(1, 5, 1, headers(SERVICE + "ServerLive")))
+        peer.sendall(frame(6, 0, 0, b"12345678"))
+        kinds = {kind for kind, *_ in frames(peer)}
+    assert {1, 6} <= kinds, kinds
+
+
+def test_rapid_reset():
+    """CVE-2023-44487: calls that are opened and cancelled without end."""
+    with Rpc() as server:
+        with connect(server) as peer:
+            closed = False
+            try:
+                for stream in range(1, 40001, 2):
+                    peer.sendall(frame(1, 4, stream, headers()) +
+                                 frame(0, 1, stream, message(b"")) +
+                                 frame(3, 0, stream, (8).to_bytes(4, "big")))
+            except OSError:
+                closed = True
+            closed = closed or any(kind == 7 for kind, *_ in frames(peer)) or peer.recv(1) == b""
+            assert closed
+        is_alive(server)
+
+
+def test_cancelled_work_is_bounded():
+    with Rpc() as server:
+        with connect(server) as peer:
+            for stream in range(1, 401, 2):
+                peer.sendall(frame(1, 4, stream, headers()))
+                body = message(GOOD)
+                for i in range(0, len(body), 16384):
+                    peer.sendall(frame(0, i + 16384 >= len(body), stream, body[i:i + 16384]))
+                peer.sendall(frame(3, 0, stream, (8).to_bytes(4, "big")))
+        is_alive(server)
+        _, text = server.ask("GET", "/metrics")
+        assert b"npu_queue_depth" in text
+
+
+def test_floods():
+    with Rpc() as server:
+        for flood in (frame(6, 0, 0, b"12345678") * 100000,                # PING
+                      frame(4, 0, 0) * 100000,                             # SETTINGS
+                      frame(0, 0, 1, b"") * 100000,                        # DATA of nothing
+                      frame(8, 0, 0, b"\0\0\0\1") * 100000,                # WINDOW_UPDATE
+                      frame(1, 0, 1, headers()) + frame(9, 0, 1) * 100000,  # CONTINUATION
+                      frame(1, 0, 1, headers()) +
+                      frame(9, 0, 1, literal("a", "b" * 16000)) * 100,
+                      b"\xff" * 100000, b"GET / HTTP/1.1\r\n\r\n"):
+            with connect(server) as peer:
+                try:
+                    peer.sendall(flood)
+                    peer.settimeout(0.2)
+                    peer.recv(65536)
+                except OSError:
+                    pass
+        is_alive(server)
+
+
+def test_messages_that_never_come():
+    with Rpc("--body-timeout", "1000", "--min-rate", "100000000", "--idle-timeout", "1000",
+             "--header-timeout", "1000", "--send-timeout", "1000") as server:
+        with connect(server) as slow, connect(server) as silent, \
+                socket.create_connection(("127.0.0.1", server.rpc_port()), 20) as mute:
+            # Announced, and dripping.
+            slow.sendall(frame(1, 4, 1, headers()) + frame(0, 0, 1, message(b"", 1 << 20)))
+            slow.sendall(frame(1, 4, 3, headers()))
+            begin = time.monotonic()
+            found = frames(slow)
+            assert {stream for kind, _, stream, _ in found if kind == 1} == {1, 3}, found
+            assert any(kind == 7 for kind, *_ in frames(silent)), "no GOAWAY"
+            frames(mute)
+            assert mute.recv(1) == b"", "who says nothing is kept"
+            assert time.monotonic() - begin < 10
+        is_alive(server)
+
+
+def test_answers_that_are_not_taken():
+    """A window that stays shut: the call is cancelled, and its memory is free."""
+    with Rpc("--send-timeout", "1000", "--body-timeout", "1000") as server:
+        with socket.create_connection(("127.0.0.1", server.rpc_port()), 20) as peer:
+            peer.sendall(PREFACE + frame(4, 0, 0, b"\0\4\0\0\0\0"))  # INITIAL_WINDOW_SIZE 0
+            peer.sendall(frame(1, 4, 1, headers(SERVICE + "RepositoryIndex")) +
+                         frame(0, 1, 1, message(b"")))
+            time.sleep(2)
+            assert any(kind == 3 and stream == 1 for kind, _, stream, _ in frames(peer))
+        is_alive(server)
+
+
+def test_too_many_of_one_address():
+    with Rpc("--max-connections-per-ip", "4") as server:
+        peers = [connect(server) for _ in range(4)]
+        time.sleep(0.3)
+        with socket.create_connection(("127.0.0.1", server.rpc_port()), 20) as one_more:
+            assert one_more.recv(100) == b""
+        for peer in peers:
+            peer.close()
+        time.sleep(0.3)
+        is_alive(server)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
