@@ -200,6 +200,13 @@ SCREE_API int scree_session_new(struct scree_model *model,
                                 const struct scree_session_options *options,
                                 struct scree_session **ret_session, struct scree_error *err);
 
+/* The number of threads of a run, the calling one with them. Cannot fail. */
+SCREE_API int scree_session_n_threads(const struct scree_session *session);
+
+/* Lets the next runs use at most n_threads of them, for programs whose processors have other work
+ * at the moment; values below 1 count as 1. Results are the same. Cannot fail. */
+SCREE_API void scree_session_use_threads(struct scree_session *session, int n_threads);
+
 /* Frees a session. Accepts NULL. */
 SCREE_API void scree_session_free(struct scree_session *session);
 

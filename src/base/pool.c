@@ -11,7 +11,8 @@
  * left takes from the back of the others'. `left` of a range counts what nobody has claimed, so
  * the two ends never meet.
  *
- *   1. fn, arg and the ranges are written only while state is 0, and read only by those who joined.
+ *   1. fn, arg, n_used and the ranges are written only while state is 0, and read only by those who
+ * joined.
  *   2. n_asleep counts workers that sleep or are about to: a worker raises it before it looks at
  *      generation for the last time, the caller reads it after it has raised generation, both in
  *      the one order of sequentially consistent operations, so one of them sees the other.
@@ -59,6 +60,7 @@ struct scree_pool {
     atomic_uint n_asleep;
     bool spins; /* there is a processor for each thread */
     int n_workers;
+    int n_used;           /* threads that share loops, the caller with them */
     pthread_mutex_t lock; /* for sleeping alone */
     pthread_cond_t start;
     pthread_cond_t finished;
@@ -151,7 +153,7 @@ static void wait_for_workers(struct scree_pool *pool)
 
 static void share_out(struct scree_pool *pool, size_t n_tiles)
 {
-    size_t n = (size_t)pool->n_workers + 1, first = 0;
+    size_t n = (size_t)pool->n_used, first = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct range *range = &pool->ranges[i];
@@ -179,7 +181,10 @@ static bool claim(struct range *range)
 static void take_tiles(struct scree_pool *pool, int thread)
 {
     struct range *own = &pool->ranges[thread];
-    int n = pool->n_workers + 1;
+    int n = pool->n_used;
+
+    if (thread >= n)
+        return;
 
     while (claim(own))
         pool->fn(pool->arg, own->first++, thread);
@@ -239,16 +244,23 @@ static void *worker_main(void *arg)
 
 void scree_pool_wake(struct scree_pool *pool)
 {
-    if (!pool || pool->n_workers == 0 || !pool->spins)
+    if (!pool || pool->n_used == 1 || !pool->spins)
         return;
     /* A generation without a loop: who finds none looks for the next. */
     atomic_fetch_add(&pool->generation, 1);
     wake_workers(pool);
 }
 
+void scree_pool_use(struct scree_pool *pool, int n_threads)
+{
+    assert(n_threads >= 1);
+    if (pool)
+        pool->n_used = n_threads <= pool->n_workers ? n_threads : pool->n_workers + 1;
+}
+
 void scree_pool_run(struct scree_pool *pool, size_t n_tiles, scree_pool_fn *fn, void *arg)
 {
-    if (!pool || pool->n_workers == 0 || n_tiles < 2) {
+    if (!pool || pool->n_used == 1 || n_tiles < 2) {
         for (size_t tile = 0; tile < n_tiles; tile++)
             fn(arg, tile, 0);
         return;
@@ -316,6 +328,7 @@ int scree_pool_new(int n_threads, const cpu_set_t *pin, struct scree_pool **ret_
             scree_pool_free(pool);
             return scree_fail(err, EAGAIN, "cannot start thread %d of %d", i + 1, n_threads);
         }
+    pool->n_used = n_threads;
     *ret_pool = pool;
     return 0;
 }

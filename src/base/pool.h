@@ -41,6 +41,10 @@ int scree_pool_n_threads(const struct scree_pool *pool);
 /* Loops are about to come: threads that sleep wake up meanwhile. Accepts NULL. */
 void scree_pool_wake(struct scree_pool *pool);
 
+/* Lets the next loops be shared by n_threads >= 1 of the pool's threads alone, at most all. Accepts
+ * NULL. */
+void scree_pool_use(struct scree_pool *pool, int n_threads);
+
 /* Runs the loop. With a NULL pool, or one tile, on the calling
  * thread alone. Allocates nothing. */
 void scree_pool_run(struct scree_pool *pool, size_t n_tiles, scree_pool_fn *fn, void *arg);

@@ -381,6 +381,16 @@ static bool pin_caller(const struct scree_session *session, cpu_set_t *ret_befor
            sched_setaffinity(0, sizeof session->pin, &session->pin) == 0;
 }
 
+int scree_session_n_threads(const struct scree_session *session)
+{
+    return scree_pool_n_threads(session->pool);
+}
+
+void scree_session_use_threads(struct scree_session *session, int n_threads)
+{
+    scree_pool_use(session->pool, scree_max_i32(n_threads, 1));
+}
+
 int scree_session_run(struct scree_session *session, struct scree_error *err)
 {
     cpu_set_t before;

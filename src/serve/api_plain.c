@@ -112,8 +112,8 @@ void scree_api_admit_model(struct scree_server *server, struct scree_request *re
         scree_api_fail(server, request, rc, &err);
         return;
     }
-    scree_turns_count(&served->turns, &waiting, &busy);
-    if (waiting >= served->turns.max_waiting) {
+    scree_served_count(served, &waiting, &busy);
+    if (waiting >= served->stages.max_waiting && busy >= served->n_instances) {
         rc = scree_fail(&err, EBUSY, "%u requests wait already", waiting);
         scree_api_fail(server, request, rc, &err);
     }

@@ -41,7 +41,7 @@ static const struct scree_option model_settings[] = {
     OF_MODEL(TEXT, labels, "labels", "FILE", 0, 0),
     OF_MODEL(TEXT, versions, "versions", "POLICY", 0, 0),
     OF_MODEL(TEXT, device, "device", "DEVICE", 0, 0),
-    OF_MODEL(INT, instances, "instances", "N", 1, SCREE_TURNS_MAX_THINGS),
+    OF_MODEL(AUTO, instances, "instances", "N", 1, SCREE_TURNS_MAX_THINGS - 1),
     OF_MODEL(INT, queue, "queue", "N", 0, 10000),
     OF_MODEL(AUTO, threads, "threads", "N", 1, 64),
     OF_MODEL(CHOICE, resize, "resize", "exact|fast", 0, 0),

@@ -19,7 +19,7 @@ static void measure_queue(struct scree_metrics *metrics, struct scree_served *se
     char labels[160];
 
     (void)snprintf(labels, sizeof labels, "model=\"%s\"", served->name);
-    scree_turns_count(&served->turns, &waiting, &busy);
+    scree_served_count(served, &waiting, &busy);
     scree_metrics_add(metrics, SCREE_METRIC_QUEUE_DEPTH, labels, waiting);
     scree_metrics_add(metrics, SCREE_METRIC_INSTANCES, labels, served->n_instances);
     scree_metrics_add(metrics, SCREE_METRIC_INSTANCES_BUSY, labels, busy);

@@ -295,6 +295,8 @@ static int load(struct scree_repository *repository, struct entry *entry, struct
         .version = entry->version,
         .path = entry->path,
         .decoders = options->decoders,
+        .n_at_work = options->n_at_work,
+        .n_cores = options->n_cores,
     };
     struct scree_served *served = NULL;
     struct scree_error why;

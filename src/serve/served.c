@@ -12,6 +12,9 @@
 
 #define SIDE_ENDING ".json"
 
+/* The most instances that a model on the CPU has if nobody says how many. */
+#define MAX_AUTO 4
+
 static uint64_t now_ns(clockid_t clock)
 {
     struct timespec now;
@@ -106,6 +109,43 @@ static enum scree_ran find_device(const struct scree_session *session, uint32_t 
     return macs[1] > 0 || (macs[0] == 0 && nodes[1] > 0) ? SCREE_RAN_MIXED : SCREE_RAN_NPU;
 }
 
+/* How many instances there are to be, of which the first is open. */
+static uint32_t count_instances(const struct scree_served *served,
+                                const struct scree_served_options *options)
+{
+    const struct scree_session *session = served->instances[0].session;
+    uint32_t n_npu, n_cpu, n_threads = (uint32_t)scree_session_n_threads(session);
+
+    if (options->n_instances > 0)
+        return options->n_instances;
+    if (find_device(session, &n_npu, &n_cpu) != SCREE_RAN_CPU)
+        return options->n_cores > 1 ? options->n_cores : 1;
+    return n_threads < MAX_AUTO ? n_threads : MAX_AUTO;
+}
+
+static int open_instances(struct scree_served *served, const struct scree_served_options *options,
+                          const char *side, struct scree_error *err)
+{
+    struct scree_instance *all;
+    int rc = open_instance(served, &served->instances[0], options, side, err);
+    uint32_t n;
+
+    if (rc < 0)
+        return rc;
+    n = count_instances(served, options);
+    all = realloc(served->instances, n * sizeof *all);
+    if (!all)
+        return scree_fail_memory(err, n * sizeof *all);
+    memset(all + 1, 0, (n - 1) * sizeof *all);
+    served->instances = all;
+    served->n_instances = n;
+    for (uint32_t i = 1; rc >= 0 && i < n; i++)
+        rc = open_instance(served, &all[i], options, side, err);
+    scree_turns_resize(&served->turns, n);
+    scree_turns_resize(&served->stages, n + 1);
+    return rc;
+}
+
 /* Settles what all instances together are. */
 static void tell_device(struct scree_served *served)
 {
@@ -186,8 +226,8 @@ static int load(struct scree_served *served, const struct scree_served_options *
 
     if (rc >= 0)
         rc = tell_file(served, options->path, err);
-    for (uint32_t i = 0; rc >= 0 && i < served->n_instances; i++)
-        rc = open_instance(served, &served->instances[i], options, side, err);
+    if (rc >= 0)
+        rc = open_instances(served, options, side, err);
     if (rc >= 0)
         rc = open_labels(served, options->labels, err);
     if (rc >= 0)
@@ -208,15 +248,17 @@ int scree_served_new(const struct scree_served_options *options, struct scree_se
     if (!served)
         return scree_fail_memory(err, sizeof *served);
     atomic_init(&served->n_refs, 1);
-    scree_turns_init(&served->turns, options->n_instances, options->max_waiting);
-    served->n_instances = options->n_instances;
+    scree_turns_init(&served->turns, 1, options->max_waiting + 1);
+    scree_turns_init(&served->stages, 2, options->max_waiting);
+    served->n_instances = 1;
     served->decoders = options->decoders;
     served->image = options->image;
     served->deadline_ms = options->deadline_ms;
+    served->n_at_work = options->n_at_work;
     served->head = "";
     served->name = strdup(options->name);
     served->version = strdup(options->version);
-    served->instances = calloc(options->n_instances, sizeof *served->instances);
+    served->instances = calloc(1, sizeof *served->instances);
     if (served->name && served->version && served->instances)
         rc = load(served, options, err);
     else
@@ -244,6 +286,7 @@ void scree_served_unref(struct scree_served *served)
         scree_vision_free(served->instances[i].vision);
         scree_session_free(served->instances[i].session);
     }
+    scree_turns_done(&served->stages);
     scree_turns_done(&served->turns);
     scree_labels_free(served->labels);
     scree_model_unref(served->model);
@@ -286,6 +329,8 @@ static int run(struct scree_served *served, struct scree_instance *instance,
     int rc;
 
     scree_session_stats(instance->session, &before);
+    scree_session_use_threads(instance->session, scree_session_n_threads(instance->session) /
+                                                     (int)atomic_load(served->n_at_work));
     rc = scree_session_run(instance->session, err);
     scree_session_stats(instance->session, &after);
     instance->busy_ns += lap(&start);
@@ -459,8 +504,8 @@ static void scale_fit(struct scree_fit *fit, const struct scree_image *image, in
     src->h = bottom - src->y;
 }
 
-/* With an instance at hand. */
-static int compute(struct look *look, struct scree_instance *instance, struct scree_error *err)
+/* The picture becomes the input of an instance. */
+static int set_picture(struct look *look, struct scree_instance *instance, struct scree_error *err)
 {
     struct scree_served *served = look->served;
     struct scree_answer *answer = look->answer;
@@ -478,7 +523,14 @@ static int compute(struct look *look, struct scree_instance *instance, struct sc
         scree_image_free(answer->image);
         answer->image = NULL;
     }
-    rc = run(look->served, instance, &answer->times, err);
+    return 0;
+}
+
+static int compute(struct look *look, struct scree_instance *instance, struct scree_error *err)
+{
+    struct scree_answer *answer = look->answer;
+    int rc = run(look->served, instance, &answer->times, err);
+
     answer->times.compute_ns = lap(&look->clock);
     if (rc < 0)
         return rc;
@@ -498,26 +550,48 @@ static int still_wanted(const struct scree_ask *ask, struct scree_error *err)
     return 0;
 }
 
-static int look_at(struct look *look, struct scree_error *err)
+/* With a stage: the picture is decoded, and an instance computes. */
+static int work(struct look *look, uint32_t stage, struct scree_error *err)
 {
     const struct scree_ask *ask = look->ask;
     struct scree_served *served = look->served;
     struct scree_answer *answer = look->answer;
+    int rc = open_picture(look, err);
+
+    if (rc >= 0)
+        rc = scree_turns_take(&served->turns, ask->priority, ask->deadline_ns, &answer->instance,
+                              err);
+    if (rc < 0) {
+        scree_turns_give(&served->stages, stage);
+        return rc;
+    }
+    answer->times.queue_ns += lap(&look->clock);
+    rc = still_wanted(ask, err);
+    if (rc >= 0)
+        rc = set_picture(look, &served->instances[answer->instance], err);
+    scree_turns_give(&served->stages, stage);
+    if (rc >= 0)
+        rc = compute(look, &served->instances[answer->instance], err);
+    scree_turns_give(&served->turns, answer->instance);
+    return rc;
+}
+
+static int look_at(struct look *look, struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+    struct scree_served *served = look->served;
+    uint32_t stage;
     int rc;
 
     if (!served->takes_pictures)
         return scree_fail(err, ENOTSUP, "model %s is not for pictures", served->name);
-    rc = open_picture(look, err);
-    if (rc >= 0)
-        rc = scree_turns_take(&served->turns, ask->priority, ask->deadline_ns, &answer->instance,
-                              err);
+    rc = scree_turns_take(&served->stages, ask->priority, ask->deadline_ns, &stage, err);
     if (rc < 0)
         return rc;
-    answer->times.queue_ns += lap(&look->clock);
-    rc = still_wanted(ask, err);
-    if (rc >= 0)
-        rc = compute(look, &served->instances[answer->instance], err);
-    scree_turns_give(&served->turns, answer->instance);
+    look->answer->times.queue_ns += lap(&look->clock);
+    atomic_fetch_add(served->n_at_work, 1);
+    rc = work(look, stage, err);
+    atomic_fetch_sub(served->n_at_work, 1);
     return rc;
 }
 
@@ -546,6 +620,15 @@ void scree_answer_done(struct scree_answer *answer)
     free(answer->poses);
     free(answer->mask);
     *answer = (struct scree_answer){0};
+}
+
+void scree_served_count(struct scree_served *served, uint32_t *ret_waiting, uint32_t *ret_busy)
+{
+    uint32_t staged, stages;
+
+    scree_turns_count(&served->turns, ret_waiting, ret_busy);
+    scree_turns_count(&served->stages, &staged, &stages);
+    *ret_waiting += staged;
 }
 
 /* ---- tensors ---- */
@@ -593,7 +676,9 @@ int scree_served_run(struct scree_served *served, const struct scree_tensor_ask 
 
     times.queue_ns = lap(&clock);
     if (rc >= 0) {
+        atomic_fetch_add(served->n_at_work, 1);
         rc = run_tensors(served, &served->instances[index], ask, &times, err);
+        atomic_fetch_sub(served->n_at_work, 1);
         scree_turns_give(&served->turns, index);
     }
     count(served, rc, &times, lap(&start));

@@ -7,6 +7,11 @@
  *     ... answer.detections[0 .. answer.n) ...
  *     scree_answer_done(&answer);
  *
+ * A picture waits in line as the file it came as: decoded, it is many times as large. One more than
+ * there are instances may be decoded at a time, so that the next is there when an instance is free.
+ * While a request is alone, its run has all threads of the session; with others at work, they
+ * share.
+ *
  * Nothing waits for ever: a request has a deadline, which is looked at before each stage, and a
  * client that has gone away is not computed for.
  *
@@ -40,13 +45,16 @@ struct scree_served_options {
     const char *name, *version;           /* copied */
     const char *path;                     /* the .tflite */
     const char *labels;                   /* a file or a built-in list; NULL: those of the model */
-    uint32_t n_instances;                 /* 1 to SCREE_TURNS_MAX_THINGS */
+    uint32_t n_instances;                 /* 1 to SCREE_TURNS_MAX_THINGS - 1; 0: auto */
+    uint32_t n_cores;                     /* auto: on an NPU one for each of these ... */
+                                          /* ... else one for each thread, at most 4 */
     struct scree_session_options session; /* of each instance; borrowed */
     uint32_t max_waiting;                 /* requests in line */
     struct scree_turns *decoders;         /* who may decode a picture; borrowed */
     struct scree_image_options image;     /* limits of pictures */
     bool fast;                            /* big JPEGs are decoded smaller where that is enough */
     uint32_t deadline_ms;                 /* of a request that does not say */
+    atomic_uint *n_at_work;               /* requests of all models behind their lines; borrowed */
 };
 
 /* What was counted since it was loaded. */
@@ -85,8 +93,10 @@ struct scree_served {
     uint32_t deadline_ms;
     struct scree_instance *instances;
     uint32_t n_instances;
+    struct scree_turns stages; /* who may have a decoded picture: one more than instances */
     struct scree_turns turns;
     struct scree_turns *decoders;
+    atomic_uint *n_at_work;
     struct scree_served_stats stats;
     uint64_t load_ns;
     enum scree_ran ran; /* of all instances, when nothing goes wrong */
@@ -155,6 +165,9 @@ int scree_served_decode(struct scree_served *served, enum scree_priority priorit
                         uint64_t deadline_ns, const uint8_t *bytes, size_t n, bool upright,
                         struct scree_times *times, struct scree_image **ret_image,
                         struct scree_error *err);
+
+/* How many requests wait for the model, and how many instances are at work, at this moment. */
+void scree_served_count(struct scree_served *served, uint32_t *ret_waiting, uint32_t *ret_busy);
 
 /* A request for tensors: `fill` writes the inputs of a session, `take` reads its outputs; both run
  * while the instance is held. A negative return ends the request. */

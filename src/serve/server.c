@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "device/discover.h"
 #include "serve/listen.h"
 
 #define GRPC_PORT        8001 /* Triton's */
@@ -202,6 +203,16 @@ static int read_tokens(struct scree_server *server, struct scree_error *err)
                                       err);
 }
 
+/* Those of the NPU. */
+static uint32_t count_cores(const struct scree_server *server)
+{
+    struct scree_npu npu = {0};
+
+    if (server->tree)
+        scree_npu_discover(server->tree, &npu);
+    return npu.n_cores;
+}
+
 static int open_models(struct scree_server *server, struct scree_error *err)
 {
     const struct scree_server_options *options = &server->options;
@@ -211,6 +222,8 @@ static int open_models(struct scree_server *server, struct scree_error *err)
         .labels = options->labels,
         .config = server->config,
         .decoders = &server->decoders,
+        .n_at_work = &server->n_at_work,
+        .n_cores = count_cores(server),
         .log = &server->log,
         .metrics = server->metrics,
     };

@@ -38,6 +38,7 @@ struct scree_server {
     struct scree_metrics *metrics;
     struct scree_repository *repository;
     struct scree_turns decoders;
+    atomic_uint n_at_work; /* requests that are being answered, as struct scree_served_options */
     struct scree_zmq *zmq; /* NULL: none */
     struct scree_events *events;
     atomic_bool is_loaded; /* models were looked for once */

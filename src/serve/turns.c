@@ -16,13 +16,16 @@ struct scree_turn_waiter {
 
 void scree_turns_init(struct scree_turns *turns, uint32_t n_things, uint32_t max_waiting)
 {
-    assert(n_things >= 1 && n_things <= SCREE_TURNS_MAX_THINGS);
-    *turns = (struct scree_turns){
-        .n_things = n_things,
-        .max_waiting = max_waiting,
-        .free = n_things == 64 ? UINT64_MAX : (UINT64_C(1) << n_things) - 1,
-    };
+    *turns = (struct scree_turns){.max_waiting = max_waiting};
+    scree_turns_resize(turns, n_things);
     pthread_mutex_init(&turns->lock, NULL);
+}
+
+void scree_turns_resize(struct scree_turns *turns, uint32_t n_things)
+{
+    assert(n_things >= 1 && n_things <= SCREE_TURNS_MAX_THINGS);
+    turns->n_things = n_things;
+    turns->free = n_things == 64 ? UINT64_MAX : (UINT64_C(1) << n_things) - 1;
 }
 
 void scree_turns_done(struct scree_turns *turns)

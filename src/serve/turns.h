@@ -42,6 +42,9 @@ struct scree_turns {
 /* n_things in [1, SCREE_TURNS_MAX_THINGS]; at most max_waiting wait at once. */
 void scree_turns_init(struct scree_turns *turns, uint32_t n_things, uint32_t max_waiting);
 
+/* Another number of things, before anybody has taken one. */
+void scree_turns_resize(struct scree_turns *turns, uint32_t n_things);
+
 /* Nobody uses or waits any more. */
 void scree_turns_done(struct scree_turns *turns);
 

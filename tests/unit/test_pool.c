@@ -45,6 +45,39 @@ static void test_runs_each_tile_once(void **state)
     }
 }
 
+static void note_thread(void *arg, size_t tile, int thread)
+{
+    atomic_uint *seen = arg;
+
+    (void)tile;
+    atomic_fetch_or(seen, 1u << thread);
+}
+
+static void test_uses_fewer_threads(void **state)
+{
+    struct scree_pool *pool;
+
+    (void)state;
+    assert_int_equal(scree_pool_new(N_THREADS, NULL, &pool, NULL), 0);
+    for (int n = N_THREADS; n >= 1; n--) {
+        struct tally tally = {0};
+        atomic_uint seen = 0;
+
+        scree_pool_use(pool, n);
+        for (int round = 1; round <= 20; round++) {
+            scree_pool_run(pool, N_TILES, count_tile, &tally);
+            scree_pool_run(pool, N_TILES, note_thread, &seen);
+            for (int i = 0; i < N_TILES; i++)
+                assert_int_equal(tally.seen[i], round);
+        }
+        assert_int_equal(seen >> n, 0);
+    }
+    scree_pool_use(pool, 100); /* all there are */
+    assert_int_equal(scree_pool_n_threads(pool), N_THREADS);
+    scree_pool_use(NULL, 1);
+    scree_pool_free(pool);
+}
+
 /* Not atomic: that loops are ordered and their results visible is what is tested (most of all by
  * ThreadSanitizer). Each tile adds up what the last loop left in its neighbours. */
 struct wave {
@@ -172,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_each_tile_once),
+        cmocka_unit_test(test_uses_fewer_threads),
         cmocka_unit_test(test_loops_follow_each_other),
         cmocka_unit_test(test_wakes_and_stops_at_any_time),
         cmocka_unit_test(test_threads_stay_where_they_are_put),
