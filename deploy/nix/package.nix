@@ -12,6 +12,7 @@
   libmicrohttpd,
   libspng,
   libwebp,
+  mbedtls,
   nghttp2,
   zlib,
   src ? ../..,
@@ -41,6 +42,7 @@ stdenv.mkDerivation {
     libmicrohttpd
     libspng
     libwebp
+    mbedtls
     nghttp2
     zlib
   ];

@@ -6,6 +6,9 @@
 #include <scree/scree_version.h>
 
 #include "plugin/device_plugin.h"
+#ifdef SCREE_WITH_DRA
+#include "plugin/dra.h"
+#endif
 #include "plugin/log.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -26,10 +29,25 @@ static int serve(const struct scree_plugin_options *options)
 {
     static struct scree_plugin plugin;
     static struct scree_device_plugin device_plugin;
+    const struct scree_front *front = &scree_device_plugin_front;
+    void *state = &device_plugin;
     struct scree_error err;
 
     SCREE_LOG(INFO, "starting", {"version", SCREE_VERSION}, {"resource", options->resource});
-    if (scree_plugin_run(&plugin, options, &scree_device_plugin_front, &device_plugin, &err) == 0)
+#ifdef SCREE_WITH_DRA
+    static struct scree_dra dra;
+
+    if (options->dra) {
+        front = &scree_dra_front;
+        state = &dra;
+    }
+#else
+    if (options->dra) {
+        SCREE_LOG(ERROR, "this program was built without DRA");
+        return EXIT_FAILED;
+    }
+#endif
+    if (scree_plugin_run(&plugin, options, front, state, &err) == 0)
         return EXIT_OK;
     SCREE_LOG(ERROR, "failed", {"reason", err.text});
     return EXIT_FAILED;

@@ -175,6 +175,16 @@ static int check(const struct scree_plugin_options *o, struct scree_error *err)
     if (!is_group(o->require_group))
         return scree_fail(err, EINVAL, "--require-group: a group's number, not \"%s\"",
                           o->require_group);
+    if (!is_domain(o->driver_name, strlen(o->driver_name)) || strlen(o->driver_name) > 63)
+        return scree_fail(err, EINVAL,
+                          "--driver-name: a DNS name of at most 63 letters, not \"%s\"",
+                          o->driver_name);
+    if (o->dra && !is_domain(o->node_name, strlen(o->node_name)))
+        return scree_fail(err, EINVAL, "--dra needs --node-name, the name of this node");
+    if (o->dra && o->shares > 16)
+        return scree_fail(err, EINVAL, "--shares: at most 16 with --dra, for one ResourceSlice");
+    if (o->dra && !o->cdi_dir[0])
+        return scree_fail(err, EINVAL, "--dra needs CDI, and --cdi-dir is empty");
     return 0;
 }
 
@@ -340,7 +350,7 @@ void scree_plugin_print_man(FILE *file)
         ".SH DESCRIPTION\n"
         "Registers the NPU with the kubelet of this node as a resource that several pods can\n"
         "share, without privileges for them, watches its health and tells the kubelet when it\n"
-        "goes and when it is back.\n"
+        "goes and when it is back. With \\-\\-dra it is a driver for Dynamic Resource Allocation.\n"
         "Each option is also an environment variable, named beside it; an argument goes first.\n",
         file);
     for (size_t i = 0; i < N_OPTIONS; i++)

@@ -125,7 +125,7 @@ ALL = {"nodeFeatureRule.enabled": True, "plugin.serviceMonitor.enabled": True, "
 # What shows only in another setting.
 BESIDES = {("server", "autoscaling"): {"server.autoscaling.enabled": True},
            ("server", "models", "image"): {"server.models.claim": ""},
-           ("plugin", "image", "tag"): {}}
+           ("plugin", "dra"): {"plugin.dra.enabled": True}}
 
 
 def render(helm, settings):
@@ -349,6 +349,7 @@ def main():
     if helm:
         texts["chart"] = render(helm, {})
         texts["chart, all on"] = render(helm, {**ALL, "server.autoscaling.enabled": True})
+        texts["chart, DRA"] = render(helm, {"plugin.dra.enabled": True})
         texts["chart, models by image"] = render(helm, {"server.models.image": "models:1"})
         check_restricted(yaml, texts["chart"])
     for path in sorted(BASES.rglob("*.yaml")):

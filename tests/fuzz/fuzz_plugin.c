@@ -1,5 +1,5 @@
-/* Any bytes as what the kubelet, a scraper or the kernel's log says to the device plugin: the first
- * byte tells which. */
+/* Any bytes as what the kubelet, a scraper, the kernel's log or the API server says to the device
+ * plugin: the first byte tells which. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +7,9 @@
 #include "plugin/answers.h"
 #include "plugin/http.h"
 #include "plugin/kmsg.h"
+#ifdef SCREE_WITH_DRA
+#include "plugin/dra.h"
+#endif
 
 static const struct scree_npus npus = {
     .n = 2,
@@ -49,6 +52,40 @@ static void check_http(const uint8_t *bytes, size_t n)
         abort();
 }
 
+#ifdef SCREE_WITH_DRA
+/* Claims that the kubelet names. */
+static void check_claims(const uint8_t *bytes, size_t n)
+{
+    static struct scree_dra_claim claims[SCREE_DRA_CLAIMS];
+    int rc = scree_dra_read_claims(bytes, n, claims, NULL);
+
+    for (int i = 0; i < rc; i++)
+        if (strchr(claims[i].name, '/') || strstr(claims[i].space, ".."))
+            abort();
+}
+
+/* The API server's answer: its frame, and what is in it. */
+static void check_api(const uint8_t *bytes, size_t n)
+{
+    const struct scree_slice_facts facts = {.driver = "npu.rockchip.com", .node = "board-1"};
+    struct scree_allotted allotted[SCREE_ALLOTTED];
+    struct scree_slice_found found;
+    uint8_t *copy = malloc(n ? n : 1);
+    char uid[64];
+
+    if (!copy)
+        return;
+    memcpy(copy, bytes, n);
+    if (scree_api_parse(copy, &n) > 0) {
+        if (scree_slice_read((const char *)copy, n, &found, NULL) == 0)
+            scree_buffer_done(&found.devices);
+        (void)scree_slice_uid((const char *)copy, n, uid, NULL);
+        (void)scree_claim_read((const char *)copy, n, &facts, "uid-1", allotted, NULL);
+    }
+    free(copy);
+}
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
 {
     static answer_fn *const answers[] = {scree_answer_preferred, scree_answer_allocate,
@@ -58,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
 
     if (n_bytes == 0)
         return 0;
-    switch (bytes[0] % 6) {
+    switch (bytes[0] % 8) {
     case 3:
         (void)scree_read_status(bytes + 1, n_bytes - 1, &registered, text, sizeof text, NULL);
         break;
@@ -68,8 +105,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
     case 5:
         (void)scree_kernel_event_of((const char *)bytes + 1, n_bytes - 1);
         break;
+#ifdef SCREE_WITH_DRA
+    case 6:
+        check_claims(bytes + 1, n_bytes - 1);
+        break;
+    case 7:
+        check_api(bytes + 1, n_bytes - 1);
+        break;
+#else
+    case 6:
+    case 7:
+        break;
+#endif
     default:
-        check_answer(answers[bytes[0] % 6], bytes + 1, n_bytes - 1);
+        check_answer(answers[bytes[0] % 8], bytes + 1, n_bytes - 1);
         break;
     }
     return 0;
