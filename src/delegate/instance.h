@@ -90,7 +90,7 @@ enum scree_delegate_end scree_delegate_run(struct scree_delegate_instance *insta
                                            uint32_t index);
 
 /* By how many quantization steps the outputs of part `index`'s last run, a good one, differ at most
- * from what is now where they are bound. */
+ * from what is now where they are bound, but for one byte in 256 of each. */
 int scree_delegate_difference(const struct scree_delegate_instance *instance, uint32_t index);
 
 /* Puts these outputs where they are bound once more. */
