@@ -3,13 +3,16 @@
 
 const struct scree_route scree_routes[] = {
     /* the service that scree replaces, and what stands beside it */
-    {"GET", "/", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_root},
+    {"GET", "/", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_front},
     {"GET", "/health", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_health},
     {"GET", "/metrics", SCREE_ROUTE_QUICK, NULL, scree_api_metrics},
     {"GET", "/livez", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_live},
     {"GET", "/readyz", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_ready},
     {"POST", "/infer", 0, scree_api_admit, scree_api_infer},
     {"POST", "/detect", 0, scree_api_admit, scree_api_detect},
+    {"GET", "/v1/stats", SCREE_ROUTE_QUICK, NULL, scree_api_stats},
+    {"GET", "/v1/placement", SCREE_ROUTE_QUICK, NULL, scree_api_placement},
+    {"GET", "/v1/doctor", 0, NULL, scree_api_doctor},
     {"GET", "/v1/events", SCREE_ROUTE_QUICK, NULL, scree_api_events},
     /* DOODS */
     {"GET", "/detectors", SCREE_ROUTE_QUICK, NULL, scree_api_detectors},

@@ -292,6 +292,7 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     server->signals = -1;
     server->start_s = (uint64_t)time(NULL);
     scree_access_init(&server->access);
+    pthread_mutex_init(&server->findings.lock, NULL);
     scree_turns_init(&server->decoders, count_decoders(), MAX_WAIT_DECODER);
     scree_log_init(&server->log, STDERR_FILENO, (enum scree_log_level)options->log_level,
                    (enum scree_log_format)options->log_format);
@@ -394,6 +395,7 @@ void scree_server_free(struct scree_server *server)
     scree_reload_free(server->reload);
     scree_repository_free(server->repository);
     scree_events_free(server->events);
+    pthread_mutex_destroy(&server->findings.lock);
     scree_metrics_free(server->metrics);
     scree_tree_free(server->tree);
     scree_turns_done(&server->decoders);

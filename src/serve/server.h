@@ -15,6 +15,7 @@
 
 #include "device/tree.h"
 
+#include "doctor/doctor.h"
 #include "serve/access.h"
 #include "serve/config.h"
 #include "serve/events.h"
@@ -25,6 +26,13 @@
 #include "serve/repository.h"
 #include "serve/rpc.h"
 #include "serve/zmq.h"
+
+/* What the doctor found last. */
+struct scree_findings {
+    pthread_mutex_t lock;
+    time_t at_s; /* since 1970; 0: it was not asked */
+    struct scree_report report;
+};
 
 struct scree_server {
     const struct scree_config *config;
@@ -41,6 +49,7 @@ struct scree_server {
     atomic_uint n_at_work; /* requests that are being answered, as struct scree_served_options */
     struct scree_zmq *zmq; /* NULL: none */
     struct scree_events *events;
+    struct scree_findings findings;
     atomic_bool is_loaded; /* models were looked for once */
     struct scree_reload *reload;
     int signals; /* a descriptor: SIGTERM ... */
@@ -73,6 +82,9 @@ scree_handler_fn scree_api_root, scree_api_health, scree_api_live, scree_api_rea
     scree_api_deepstack_custom, scree_api_deepstack_list, scree_api_deepstack_scene,
     scree_api_codeproject_update, scree_api_codeproject_version, scree_api_codeproject_ping,
     scree_api_events;
+
+/* Those of the web page. */
+scree_handler_fn scree_api_front, scree_api_stats, scree_api_placement, scree_api_doctor;
 
 /* Those of the Open Inference Protocol. */
 scree_handler_fn scree_api_oip_server, scree_api_oip_model, scree_api_oip_model_ready,
