@@ -28,6 +28,9 @@ import report
 CONNECTIONS = (1, 8, 64)
 BOUNDARY = "----------------scree"
 
+# All connections come from one address here, and all are to be answered.
+MANY = ("--max-connections-per-ip", "128", "--queue", "64")
+
 # wrk tells its figures by these lines; latencies are in microseconds.
 SCRIPT = """
 wrk.method = "POST"
@@ -149,7 +152,7 @@ def main():
     args = parser.parse_args()
     environment = {"MODEL_PATH": args.model, "LABELS_PATH": args.labels}
     commands = {"incumbent": [sys.executable, "-B", str(pathlib.Path(__file__).parent / "incumbent.py")],
-                "scree": [args.scree, "serve", "--address", "127.0.0.1"]}
+                "scree": [args.scree, "serve", "--address", "127.0.0.1", *MANY]}
     rounds = {name: [] for name in commands}
     with tempfile.TemporaryDirectory() as directory:
         files = pathlib.Path(directory)

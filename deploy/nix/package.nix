@@ -13,6 +13,7 @@
   libspng,
   libwebp,
   mbedtls,
+  nettle,
   nghttp2,
   zlib,
   src ? ../..,
@@ -43,6 +44,7 @@ stdenv.mkDerivation {
     libspng
     libwebp
     mbedtls
+    nettle
     nghttp2
     zlib
   ];

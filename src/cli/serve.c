@@ -1,4 +1,5 @@
 /* scree serve: answers requests about pictures over HTTP. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,7 +43,11 @@ static int serve(const struct scree_config *config)
 {
     struct scree_server *served;
     struct scree_error err;
-    int rc = scree_server_new(config, &served, &err);
+    int rc;
+
+    /* An arena for each of many threads would keep what each once had for a picture. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    rc = scree_server_new(config, &served, &err);
 
     if (rc < 0)
         return scree_cli_fail(rc, &err);

@@ -8,7 +8,6 @@
 
 #include "base/checked.h"
 #include "base/file.h"
-#include "base/sha256.h"
 
 #define SIDE_ENDING ".json"
 
@@ -173,14 +172,14 @@ static void tell_device(struct scree_served *served)
 static int tell_file(struct scree_served *served, const char *path, struct scree_error *err)
 {
     struct scree_mapped file;
-    struct scree_sha256 sha;
+    struct sha256_ctx sha;
     int rc = scree_mapped_open(path, &file, err);
 
     if (rc < 0)
         return rc;
-    scree_sha256_init(&sha);
-    scree_sha256_add(&sha, file.bytes, file.n_bytes);
-    scree_sha256_end(&sha, served->sha256);
+    sha256_init(&sha);
+    sha256_update(&sha, file.n_bytes, file.bytes);
+    scree_sha256_text(&sha, served->sha256);
     served->n_bytes = file.n_bytes;
     scree_mapped_done(&file);
     return 0;

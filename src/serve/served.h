@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "media/image.h"
+#include "serve/sha256.h"
 #include "serve/turns.h"
 
 /* Where a model ran: on the NPU if all its matrix products did, whatever small operators were left
@@ -103,8 +104,8 @@ struct scree_served {
     uint32_t n_npu_nodes, n_cpu_nodes;
     char delegate[256]; /* the path of the library; "" without one */
     char note[384];     /* why the NPU is not used although it was looked for; "" if it is */
-    char sha256[65];    /* of the file */
-    uint64_t n_bytes;   /* of memory that it takes: file, constants, sessions */
+    char sha256[SCREE_SHA256_TEXT]; /* of the file */
+    uint64_t n_bytes;               /* of memory that it takes: file, constants, sessions */
 };
 
 /* Loads a model, makes its instances and runs each once, so that the first request is as fast as

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "base/sha256.h"
 #include "serve/log.h"
 #include "serve/measure.h"
+#include "serve/sha256.h"
 
 static void check_line(enum scree_log_format format, const char *text, const char *const *pairs,
                        const char *expected)
@@ -91,21 +91,21 @@ static void test_sha256(void **state)
          "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
     };
     static uint8_t zeros[1000];
-    struct scree_sha256 sha;
+    struct sha256_ctx sha;
     char text[SCREE_SHA256_TEXT];
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        scree_sha256_init(&sha);
+        sha256_init(&sha);
         for (const char *p = cases[i].text; *p; p++)
-            scree_sha256_add(&sha, p, 1);
-        scree_sha256_end(&sha, text);
+            sha256_update(&sha, 1, (const uint8_t *)p);
+        scree_sha256_text(&sha, text);
         assert_string_equal(text, cases[i].digest);
     }
-    scree_sha256_init(&sha);
+    sha256_init(&sha);
     for (size_t n = 0; n < 1000; n += 37)
-        scree_sha256_add(&sha, zeros, 37);
-    scree_sha256_end(&sha, text); /* of 1036 zero bytes, as sha256sum has it */
+        sha256_update(&sha, 37, zeros);
+    scree_sha256_text(&sha, text); /* of 1036 zero bytes, as sha256sum has it */
     assert_string_equal(text, "693195cf289838146418e1bd05fd1a482c36ff75a77874609d615247285d5b99");
 }
 
