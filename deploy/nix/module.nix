@@ -22,6 +22,26 @@ in
       description = "The scree to install.";
     };
 
+    devicePlugin = {
+      enable = lib.mkEnableOption "the NPU as a resource of this Kubernetes (K3s) node, by a service in place of a DaemonSet";
+
+      settings = lib.mkOption {
+        type = lib.types.attrsOf (
+          lib.types.oneOf [
+            lib.types.str
+            lib.types.int
+            lib.types.bool
+          ]
+        );
+        default = { };
+        example = {
+          shares = 6;
+          log-format = "json";
+        };
+        description = "Options of scree-device-plugin by their names: see scree-device-plugin(8).";
+      };
+    };
+
     users = lib.mkOption {
       type = lib.types.listOf lib.types.str;
       default = [ ];
@@ -73,5 +93,38 @@ in
     '';
 
     users.groups.render.members = cfg.users;
+
+    systemd.tmpfiles.rules = lib.mkIf cfg.devicePlugin.enable [
+      "d /run/cdi 0755 root root"
+      "d /var/lib/kubelet/device-plugins 0755 root root"
+      "d /var/lib/kubelet/plugins_registry 0755 root root"
+    ];
+    systemd.services.scree-device-plugin = lib.mkIf cfg.devicePlugin.enable {
+      description = "NPU of the RK3588 for Kubernetes pods";
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = {
+        ExecStart = lib.concatStringsSep " " (
+          [ "${cfg.package}/bin/scree-device-plugin" ]
+          ++ lib.mapAttrsToList (
+            name: value: lib.escapeShellArg "--${name}=${if lib.isBool value then lib.boolToString value else toString value}"
+          ) ({ cdi-dir = "/run/cdi"; probe-seconds = 60; } // cfg.devicePlugin.settings)
+        );
+        Restart = "always";
+        RestartSec = 1;
+        MemoryMax = "32M";
+        CapabilityBoundingSet = "CAP_SYSLOG";
+        NoNewPrivileges = true;
+        PrivateTmp = true;
+        ProtectHome = true;
+        ProtectSystem = "strict";
+        ReadWritePaths = [
+          "/run/cdi"
+          "/var/lib/kubelet/device-plugins"
+          "/var/lib/kubelet/plugins_registry"
+        ];
+        RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
+        SystemCallFilter = "@system-service";
+      };
+    };
   };
 }

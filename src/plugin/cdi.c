@@ -23,9 +23,9 @@ void scree_cdi_kind(const char *resource, char *kind, size_t n)
 
 static void write_number(struct scree_buffer *buffer, const char *name, int64_t number)
 {
-    scree_json_text(buffer, name);
-    scree_json_raw(buffer, ":");
-    scree_json_number(buffer, number);
+    scree_json_add_text(buffer, name);
+    scree_json_add_raw(buffer, ":");
+    scree_json_add_number(buffer, number);
 }
 
 /* With a file mode a runtime makes the node as the spec says, not as it is on the node: 0666
@@ -33,37 +33,37 @@ static void write_number(struct scree_buffer *buffer, const char *name, int64_t 
 static void write_device(const struct scree_plugin_npu *npu, int64_t group,
                          struct scree_buffer *buffer)
 {
-    scree_json_raw(buffer, "{");
-    scree_json_pair(buffer, "name", npu->node.name);
-    scree_json_raw(buffer, ",\"containerEdits\":{\"deviceNodes\":[{");
-    scree_json_pair(buffer, "path", npu->node.path);
-    scree_json_raw(buffer, ",");
-    scree_json_pair(buffer, "hostPath", npu->node.path);
-    scree_json_raw(buffer, ",\"type\":\"c\",");
+    scree_json_add_raw(buffer, "{");
+    scree_json_add_pair(buffer, "name", npu->node.name);
+    scree_json_add_raw(buffer, ",\"containerEdits\":{\"deviceNodes\":[{");
+    scree_json_add_pair(buffer, "path", npu->node.path);
+    scree_json_add_raw(buffer, ",");
+    scree_json_add_pair(buffer, "hostPath", npu->node.path);
+    scree_json_add_raw(buffer, ",\"type\":\"c\",");
     write_number(buffer, "major", npu->node.major);
-    scree_json_raw(buffer, ",");
+    scree_json_add_raw(buffer, ",");
     write_number(buffer, "minor", npu->node.minor);
-    scree_json_raw(buffer, ",");
+    scree_json_add_raw(buffer, ",");
     write_number(buffer, "fileMode", group >= 0 ? 0660 : 0666);
     if (group >= 0) {
-        scree_json_raw(buffer, ",");
+        scree_json_add_raw(buffer, ",");
         write_number(buffer, "gid", group);
     }
-    scree_json_raw(buffer, ",\"permissions\":\"rw\"}]}}");
+    scree_json_add_raw(buffer, ",\"permissions\":\"rw\"}]}}");
 }
 
 void scree_cdi_write(const struct scree_npus *npus, const char *kind, int64_t group,
                      struct scree_buffer *buffer)
 {
-    scree_json_raw(buffer, "{\"cdiVersion\":\"0.5.0\",");
-    scree_json_pair(buffer, "kind", kind);
-    scree_json_raw(buffer, ",\"devices\":[");
+    scree_json_add_raw(buffer, "{\"cdiVersion\":\"0.5.0\",");
+    scree_json_add_pair(buffer, "kind", kind);
+    scree_json_add_raw(buffer, ",\"devices\":[");
     for (uint32_t i = 0; i < npus->n; i++) {
         if (i > 0)
-            scree_json_raw(buffer, ",");
+            scree_json_add_raw(buffer, ",");
         write_device(&npus->v[i], group, buffer);
     }
-    scree_json_raw(buffer, "]}\n");
+    scree_json_add_raw(buffer, "]}\n");
 }
 
 static bool is_same(const char *path, const struct scree_buffer *buffer)

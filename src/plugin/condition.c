@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "plugin/journal.h"
 #include "plugin/json.h"
-#include "plugin/log.h"
 
 int scree_condition_write(const struct scree_npus *npus, const char *path, struct scree_error *err)
 {
@@ -20,16 +20,17 @@ int scree_condition_write(const struct scree_npus *npus, const char *path, struc
         (void)snprintf(text, sizeof text, "%s: %s", npu->node.name, npu->health.why.text);
     else
         (void)snprintf(text, sizeof text, "the kernel shows no NPU of the driver rocket");
-    scree_log_time(time);
-    scree_json_raw(&buffer, "{\"type\":\"NpuReady\",");
-    scree_json_pair(&buffer, "status", npu && npu->health.healthy ? "True" : "False");
-    scree_json_raw(&buffer, ",");
-    scree_json_pair(&buffer, "reason", npu ? scree_reason_name(npu->health.why.reason) : "NoNpu");
-    scree_json_raw(&buffer, ",");
-    scree_json_pair(&buffer, "message", text);
-    scree_json_raw(&buffer, ",");
-    scree_json_pair(&buffer, "lastTransitionTime", time);
-    scree_json_raw(&buffer, "}\n");
+    scree_journal_time(time);
+    scree_json_add_raw(&buffer, "{\"type\":\"NpuReady\",");
+    scree_json_add_pair(&buffer, "status", npu && npu->health.healthy ? "True" : "False");
+    scree_json_add_raw(&buffer, ",");
+    scree_json_add_pair(&buffer, "reason",
+                        npu ? scree_reason_name(npu->health.why.reason) : "NoNpu");
+    scree_json_add_raw(&buffer, ",");
+    scree_json_add_pair(&buffer, "message", text);
+    scree_json_add_raw(&buffer, ",");
+    scree_json_add_pair(&buffer, "lastTransitionTime", time);
+    scree_json_add_raw(&buffer, "}\n");
     rc = buffer.failed ? scree_fail_memory(err, buffer.limit)
                        : scree_file_write(path, buffer.bytes, buffer.n, err);
     scree_buffer_done(&buffer);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -22,7 +22,7 @@ static void get_options(void *context, struct scree_grpc_call *call, const uint8
 
     (void)context, (void)request, (void)n;
     scree_answer_options(&reply);
-    scree_server_answer(call, 0, &reply, NULL);
+    scree_unix_server_answer(call, 0, &reply, NULL);
 }
 
 static void list_and_watch(void *context, struct scree_grpc_call *call, const uint8_t *request,
@@ -35,7 +35,7 @@ static void list_and_watch(void *context, struct scree_grpc_call *call, const ui
     scree_answer_list(offer_of(front), &list);
     scree_streams_add(&front->streams, call, &list);
     scree_buffer_done(&list);
-    SCREE_LOG(INFO, "the kubelet watches", {"streams", NULL, front->streams.n});
+    SCREE_JOURNAL(INFO, "the kubelet watches", {"streams", NULL, front->streams.n});
 }
 
 typedef int answer_fn(const struct scree_offer *offer, const uint8_t *request, size_t n,
@@ -49,8 +49,9 @@ static void answer(struct scree_device_plugin *front, struct scree_grpc_call *ca
     int rc = write(offer_of(front), request, n, &reply, &err);
 
     if (rc < 0)
-        SCREE_LOG(WARNING, "call refused", {"method", scree_grpc_path(call)}, {"reason", err.text});
-    scree_server_answer(call, rc, &reply, &err);
+        SCREE_JOURNAL(WARNING, "call refused", {"method", scree_grpc_path(call)},
+                      {"reason", err.text});
+    scree_unix_server_answer(call, rc, &reply, &err);
 }
 
 static void get_preferred(void *context, struct scree_grpc_call *call, const uint8_t *request,
@@ -78,7 +79,7 @@ static void get_info(void *context, struct scree_grpc_call *call, const uint8_t 
     (void)request, (void)n;
     scree_answer_info("DevicePlugin", offer_of(front)->resource, front->server.path, versions,
                       &reply);
-    scree_server_answer(call, 0, &reply, NULL);
+    scree_unix_server_answer(call, 0, &reply, NULL);
 }
 
 static void notify(void *context, struct scree_grpc_call *call, const uint8_t *request, size_t n)
@@ -91,12 +92,12 @@ static void notify(void *context, struct scree_grpc_call *call, const uint8_t *r
 
     if (rc == 0 && front->watcher_registered) {
         front->registrar.stats.n_registered++;
-        SCREE_LOG(INFO, "registered", {"resource", offer_of(front)->resource});
+        SCREE_JOURNAL(INFO, "registered", {"resource", offer_of(front)->resource});
     } else {
         front->registrar.stats.n_failed++;
-        SCREE_LOG(WARNING, "not registered", {"reason", rc < 0 ? err.text : text});
+        SCREE_JOURNAL(WARNING, "not registered", {"reason", rc < 0 ? err.text : text});
     }
-    scree_server_answer(call, rc, &reply, &err);
+    scree_unix_server_answer(call, rc, &reply, &err);
 }
 
 /* In the order of SCREE_DEVICE_METHODS counters. */
@@ -115,7 +116,7 @@ static void closed(void *context, struct scree_grpc_call *call)
     struct scree_device_plugin *front = context;
 
     if (scree_streams_remove(&front->streams, call))
-        SCREE_LOG(INFO, "the kubelet watches no more", {"streams", NULL, front->streams.n});
+        SCREE_JOURNAL(INFO, "the kubelet watches no more", {"streams", NULL, front->streams.n});
 }
 
 static void ended(void *context, const char *path, enum scree_grpc_status status)
@@ -138,7 +139,7 @@ static void on_second(void *context)
     struct scree_device_plugin *front = context;
 
     front->second.at_ns = scree_now_ns() + SECOND_NS;
-    (void)scree_server_check(&front->server);
+    (void)scree_unix_server_check(&front->server);
 }
 
 static bool wants_watcher(const struct scree_plugin_options *options)
@@ -165,12 +166,12 @@ static int start(void *state, struct scree_plugin *plugin, struct scree_error *e
     dir = front->by_watcher ? options->registry_dir : options->kubelet_dir;
     (void)snprintf(front->endpoint, sizeof front->endpoint, "%s.sock", options->resource);
     *strchr(front->endpoint, '/') = '-';
-    rc = scree_server_start(&front->server, &plugin->loop, &front->service, dir, front->endpoint,
-                            err);
+    rc = scree_unix_server_start(&front->server, &plugin->loop, &front->service, dir,
+                                 front->endpoint, err);
     if (rc < 0 && rc != -ENOENT)
         return rc;
     if (rc == -ENOENT)
-        SCREE_LOG(WARNING, "waiting for the kubelet's folder", {"dir", dir});
+        SCREE_JOURNAL(WARNING, "waiting for the kubelet's folder", {"dir", dir});
     if (!front->by_watcher)
         return scree_registrar_start(&front->registrar, &plugin->loop, &plugin->offer,
                                      &front->server, &front->streams.n, dir, front->endpoint, err);
@@ -188,7 +189,7 @@ static void changed(void *state)
     scree_answer_list(offer_of(front), &list);
     scree_streams_send(&front->streams, &list);
     scree_buffer_done(&list);
-    scree_server_flush(&front->server);
+    scree_unix_server_flush(&front->server);
 }
 
 static bool is_ready(const void *state)
@@ -202,15 +203,17 @@ static void write_calls(const struct scree_device_plugin *front, struct scree_bu
 {
     char labels[96];
 
-    scree_metric(buffer, "npu_plugin_calls_total", "counter", "Calls of the kubelet, by method");
+    scree_plugin_metric(buffer, "npu_plugin_calls_total", "counter",
+                        "Calls of the kubelet, by method");
     for (size_t i = 0; i < SCREE_DEVICE_METHODS; i++) {
         const char *name = strrchr(methods[i].path, '/') + 1;
 
         (void)snprintf(labels, sizeof labels, "method=\"%s\",result=\"ok\"", name);
-        scree_metric_value(buffer, "npu_plugin_calls_total", labels,
-                           (double)(front->n_calls[i] - front->n_refused[i]));
+        scree_plugin_metric_value(buffer, "npu_plugin_calls_total", labels,
+                                  (double)(front->n_calls[i] - front->n_refused[i]));
         (void)snprintf(labels, sizeof labels, "method=\"%s\",result=\"refused\"", name);
-        scree_metric_value(buffer, "npu_plugin_calls_total", labels, (double)front->n_refused[i]);
+        scree_plugin_metric_value(buffer, "npu_plugin_calls_total", labels,
+                                  (double)front->n_refused[i]);
     }
 }
 
@@ -219,20 +222,20 @@ static void metrics(void *state, struct scree_buffer *buffer)
     const struct scree_device_plugin *front = state;
     const struct scree_registrar_stats *stats = &front->registrar.stats;
 
-    scree_metric_single(
+    scree_plugin_metric_single(
         buffer, "npu_plugin_registered", "gauge", "Whether the kubelet has accepted this plugin",
         front->by_watcher ? front->watcher_registered : front->registrar.registered);
-    scree_metric_single(buffer, "npu_plugin_streams", "gauge", "Open streams of ListAndWatch",
-                        front->streams.n);
-    scree_metric(buffer, "npu_plugin_registrations_total", "counter",
-                 "Registrations with the kubelet");
-    scree_metric_value(buffer, "npu_plugin_registrations_total", "result=\"ok\"",
-                       (double)stats->n_registered);
-    scree_metric_value(buffer, "npu_plugin_registrations_total", "result=\"failed\"",
-                       (double)stats->n_failed);
-    scree_metric_single(buffer, "npu_plugin_registration_seconds", "gauge",
-                        "Time from the kubelet's socket until registered, last time",
-                        (double)stats->last_ns / 1e9);
+    scree_plugin_metric_single(buffer, "npu_plugin_streams", "gauge",
+                               "Open streams of ListAndWatch", front->streams.n);
+    scree_plugin_metric(buffer, "npu_plugin_registrations_total", "counter",
+                        "Registrations with the kubelet");
+    scree_plugin_metric_value(buffer, "npu_plugin_registrations_total", "result=\"ok\"",
+                              (double)stats->n_registered);
+    scree_plugin_metric_value(buffer, "npu_plugin_registrations_total", "result=\"failed\"",
+                              (double)stats->n_failed);
+    scree_plugin_metric_single(buffer, "npu_plugin_registration_seconds", "gauge",
+                               "Time from the kubelet's socket until registered, last time",
+                               (double)stats->last_ns / 1e9);
     write_calls(front, buffer);
 }
 
@@ -241,7 +244,7 @@ static void done(void *state)
     struct scree_device_plugin *front = state;
 
     scree_registrar_done(&front->registrar);
-    scree_server_done(&front->server);
+    scree_unix_server_done(&front->server);
 }
 
 const struct scree_front scree_device_plugin_front = {

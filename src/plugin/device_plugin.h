@@ -19,7 +19,7 @@
 struct scree_device_plugin {
     struct scree_plugin *plugin;
     struct scree_service service;
-    struct scree_server server;
+    struct scree_unix_server server;
     struct scree_registrar registrar;
     struct scree_streams streams;
     struct scree_timer second; /* of the watcher's route */

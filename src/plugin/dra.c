@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define SECOND_NS    UINT64_C(1000000000)
 #define SLICES       "/apis/resource.k8s.io/v1/resourceslices"
@@ -35,9 +35,9 @@ static void on_written(void *context, int status, const char *body, size_t n)
     (void)body, (void)n;
     dra->n_published += good;
     if (good)
-        SCREE_LOG(INFO, "ResourceSlice published", {"node", dra->facts.node});
+        SCREE_JOURNAL(INFO, "ResourceSlice published", {"node", dra->facts.node});
     else
-        SCREE_LOG(WARNING, "ResourceSlice not published", {"status", NULL, status});
+        SCREE_JOURNAL(WARNING, "ResourceSlice not published", {"status", NULL, status});
     published(dra, good);
 }
 
@@ -54,8 +54,8 @@ static void write_slice(struct scree_dra *dra, const struct scree_buffer *device
         (void)snprintf(path, sizeof path, SLICES "/%s-%s", dra->facts.node, dra->facts.driver);
     else
         (void)snprintf(path, sizeof path, SLICES);
-    if (body.failed || scree_api_ask(dra->api, found->resource_version[0] ? "PUT" : "POST", path,
-                                     &body, on_written, dra, &err) < 0)
+    if (body.failed || scree_cluster_ask(dra->api, found->resource_version[0] ? "PUT" : "POST",
+                                         path, &body, on_written, dra, &err) < 0)
         published(dra, false);
     scree_buffer_done(&body);
 }
@@ -68,7 +68,7 @@ static void on_slice(void *context, int status, const char *body, size_t n)
     struct scree_error err;
 
     if (status != 404 && (status != 200 || scree_slice_read(body, n, &found, &err) < 0)) {
-        SCREE_LOG(WARNING, "ResourceSlice not read", {"status", NULL, status});
+        SCREE_JOURNAL(WARNING, "ResourceSlice not read", {"status", NULL, status});
         published(dra, false);
         return;
     }
@@ -88,7 +88,7 @@ static void on_node(void *context, int status, const char *body, size_t n)
     struct scree_error err;
 
     if (status != 200 || scree_slice_uid(body, n, dra->node_uid, &err) < 0)
-        SCREE_LOG(WARNING, "the node's uid is not known", {"status", NULL, status});
+        SCREE_JOURNAL(WARNING, "the node's uid is not known", {"status", NULL, status});
     look_at_slice(dra);
 }
 
@@ -98,7 +98,7 @@ static void look_at_slice(struct scree_dra *dra)
     char path[512];
 
     (void)snprintf(path, sizeof path, SLICES "/%s-%s", dra->facts.node, dra->facts.driver);
-    if (scree_api_ask(dra->api, "GET", path, NULL, on_slice, dra, &err) < 0)
+    if (scree_cluster_ask(dra->api, "GET", path, NULL, on_slice, dra, &err) < 0)
         published(dra, false);
 }
 
@@ -120,7 +120,7 @@ static void on_publish(void *context)
         return;
     }
     (void)snprintf(path, sizeof path, "/api/v1/nodes/%s", dra->facts.node);
-    if (scree_api_ask(dra->api, "GET", path, NULL, on_node, dra, &err) < 0)
+    if (scree_cluster_ask(dra->api, "GET", path, NULL, on_node, dra, &err) < 0)
         published(dra, false);
 }
 
@@ -244,9 +244,9 @@ static void add_answer(struct scree_dra *dra, const char *uid,
     dra->n_prepared += rc == 0;
     dra->n_prepare_failed += rc < 0;
     if (rc < 0)
-        SCREE_LOG(WARNING, "claim not prepared", {"uid", uid}, {"reason", err.text});
+        SCREE_JOURNAL(WARNING, "claim not prepared", {"uid", uid}, {"reason", err.text});
     else
-        SCREE_LOG(INFO, "claim prepared", {"uid", uid}, {"devices", NULL, n});
+        SCREE_JOURNAL(INFO, "claim prepared", {"uid", uid}, {"devices", NULL, n});
 }
 
 static void next_claim(struct scree_dra_call *call);
@@ -276,7 +276,7 @@ static void on_claim(void *context, int status, const char *body, size_t n)
     add_answer(dra, claim->uid, allotted, rc, &err, &call->reply);
     call->at++;
     next_claim(call);
-    scree_server_flush(&dra->server);
+    scree_unix_server_flush(&dra->server);
 }
 
 /* Asks for the next claim, or answers the call. */
@@ -292,16 +292,16 @@ static void next_claim(struct scree_dra_call *call)
         (void)snprintf(path, sizeof path,
                        "/apis/resource.k8s.io/v1/namespaces/%s/resourceclaims/%s", claim->space,
                        claim->name);
-        if (scree_api_ask(call->dra->api, "GET", path, NULL, on_claim, call, &err) == 0)
+        if (scree_cluster_ask(call->dra->api, "GET", path, NULL, on_claim, call, &err) == 0)
             return;
         free_call(call);
         reply = (struct scree_buffer){0};
-        scree_server_answer(grpc_call, -EIO, &reply, &err);
+        scree_unix_server_answer(grpc_call, -EIO, &reply, &err);
     } else {
         reply = call->reply;
         call->reply = (struct scree_buffer){0};
         free_call(call);
-        scree_server_answer(grpc_call, 0, &reply, NULL);
+        scree_unix_server_answer(grpc_call, 0, &reply, NULL);
     }
 }
 
@@ -329,7 +329,7 @@ static void prepare(void *context, struct scree_grpc_call *grpc_call, const uint
         rc = scree_dra_read_claims(request, n, claims, &err);
     if (rc <= 0) {
         free(claims);
-        scree_server_answer(grpc_call, rc, &none, &err);
+        scree_unix_server_answer(grpc_call, rc, &none, &err);
         return;
     }
     *call = (struct scree_dra_call){.dra = dra,
@@ -358,7 +358,7 @@ static void unprepare(void *context, struct scree_grpc_call *grpc_call, const ui
         scree_pb_end(&reply, entry);
     }
     free(claims);
-    scree_server_answer(grpc_call, rc < 0 ? rc : 0, &reply, &err);
+    scree_unix_server_answer(grpc_call, rc < 0 ? rc : 0, &reply, &err);
 }
 
 /* ---- health ---------------------------------------------------------------------------------- */
@@ -394,7 +394,7 @@ static void send_health(struct scree_dra *dra)
     write_health(dra, &health);
     scree_streams_send(&dra->streams, &health);
     scree_buffer_done(&health);
-    scree_server_flush(&dra->server);
+    scree_unix_server_flush(&dra->server);
 }
 
 static void watch_resources(void *context, struct scree_grpc_call *call, const uint8_t *request,
@@ -420,7 +420,7 @@ static void get_info(void *context, struct scree_grpc_call *call, const uint8_t 
 
     (void)request, (void)n;
     scree_answer_info("DRAPlugin", dra->facts.driver, dra->server.path, versions, &reply);
-    scree_server_answer(call, 0, &reply, NULL);
+    scree_unix_server_answer(call, 0, &reply, NULL);
 }
 
 static void notify(void *context, struct scree_grpc_call *call, const uint8_t *request, size_t n)
@@ -435,11 +435,11 @@ static void notify(void *context, struct scree_grpc_call *call, const uint8_t *r
         dra->n_registered++;
         dra->eager_ns = scree_now_ns() + EAGER_NS;
         dra->publish.at_ns = 1;
-        SCREE_LOG(INFO, "registered", {"driver", dra->facts.driver});
+        SCREE_JOURNAL(INFO, "registered", {"driver", dra->facts.driver});
     } else {
-        SCREE_LOG(WARNING, "not registered", {"reason", rc < 0 ? err.text : text});
+        SCREE_JOURNAL(WARNING, "not registered", {"reason", rc < 0 ? err.text : text});
     }
-    scree_server_answer(call, rc, &reply, &err);
+    scree_unix_server_answer(call, rc, &reply, &err);
 }
 
 static const struct scree_method methods[] = {
@@ -458,7 +458,7 @@ static void closed(void *context, struct scree_grpc_call *call)
     (void)scree_streams_remove(&dra->streams, call);
     for (int i = 0; i < SCREE_DRA_CALLS; i++)
         if (dra->calls[i].call == call) {
-            scree_api_forget(dra->api, &dra->calls[i]);
+            scree_cluster_forget(dra->api, &dra->calls[i]);
             free_call(&dra->calls[i]);
         }
 }
@@ -470,7 +470,7 @@ static void on_second(void *context)
     struct scree_dra *dra = context;
 
     dra->second.at_ns = scree_now_ns() + SECOND_NS;
-    (void)scree_server_check(&dra->server);
+    (void)scree_unix_server_check(&dra->server);
     if (++dra->seconds >= HEALTH_EVERY)
         send_health(dra);
 }
@@ -495,8 +495,8 @@ static int start(void *state, struct scree_plugin *plugin, struct scree_error *e
 {
     struct scree_dra *dra = state;
     const struct scree_plugin_options *options = plugin->options;
-    const struct scree_api_place place = {options->api_server, options->api_name,
-                                          options->credentials_dir};
+    const struct scree_cluster_place place = {options->api_server, options->api_name,
+                                              options->credentials_dir};
     char name[80];
     int rc;
 
@@ -507,12 +507,12 @@ static int start(void *state, struct scree_plugin *plugin, struct scree_error *e
                                           .context = dra};
     rc = look_at_machine(dra, err);
     if (rc == 0)
-        rc = scree_api_new(&plugin->loop, &place, &dra->api, err);
+        rc = scree_cluster_new(&plugin->loop, &place, &dra->api, err);
     if (rc < 0)
         return rc;
     (void)snprintf(name, sizeof name, "%s.sock", options->driver_name);
-    rc = scree_server_start(&dra->server, &plugin->loop, &dra->service, options->registry_dir, name,
-                            err);
+    rc = scree_unix_server_start(&dra->server, &plugin->loop, &dra->service, options->registry_dir,
+                                 name, err);
     if (rc < 0 && rc != -ENOENT)
         return rc;
     dra->second = (struct scree_timer){.due = on_second, .context = dra};
@@ -540,28 +540,29 @@ static void metrics(void *state, struct scree_buffer *buffer)
 {
     const struct scree_dra *dra = state;
 
-    scree_metric_single(buffer, "npu_plugin_registered", "gauge",
-                        "Whether the kubelet has accepted this plugin", dra->registered);
-    scree_metric(buffer, "npu_plugin_slices_total", "counter",
-                 "Times that the ResourceSlice was written");
-    scree_metric_value(buffer, "npu_plugin_slices_total", "result=\"ok\"",
-                       (double)dra->n_published);
-    scree_metric_value(buffer, "npu_plugin_slices_total", "result=\"failed\"",
-                       (double)dra->n_publish_failed);
-    scree_metric(buffer, "npu_plugin_claims_total", "counter", "Claims prepared");
-    scree_metric_value(buffer, "npu_plugin_claims_total", "result=\"ok\"", (double)dra->n_prepared);
-    scree_metric_value(buffer, "npu_plugin_claims_total", "result=\"failed\"",
-                       (double)dra->n_prepare_failed);
+    scree_plugin_metric_single(buffer, "npu_plugin_registered", "gauge",
+                               "Whether the kubelet has accepted this plugin", dra->registered);
+    scree_plugin_metric(buffer, "npu_plugin_slices_total", "counter",
+                        "Times that the ResourceSlice was written");
+    scree_plugin_metric_value(buffer, "npu_plugin_slices_total", "result=\"ok\"",
+                              (double)dra->n_published);
+    scree_plugin_metric_value(buffer, "npu_plugin_slices_total", "result=\"failed\"",
+                              (double)dra->n_publish_failed);
+    scree_plugin_metric(buffer, "npu_plugin_claims_total", "counter", "Claims prepared");
+    scree_plugin_metric_value(buffer, "npu_plugin_claims_total", "result=\"ok\"",
+                              (double)dra->n_prepared);
+    scree_plugin_metric_value(buffer, "npu_plugin_claims_total", "result=\"failed\"",
+                              (double)dra->n_prepare_failed);
 }
 
 static void done(void *state)
 {
     struct scree_dra *dra = state;
 
-    scree_server_done(&dra->server);
+    scree_unix_server_done(&dra->server);
     for (int i = 0; i < SCREE_DRA_CALLS; i++)
         free_call(&dra->calls[i]);
-    scree_api_free(dra->api);
+    scree_cluster_free(dra->api);
 }
 
 const struct scree_front scree_dra_front = {

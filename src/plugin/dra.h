@@ -19,7 +19,7 @@
 #ifndef SCREE_PLUGIN_DRA_H
 #define SCREE_PLUGIN_DRA_H
 
-#include "plugin/api.h"
+#include "plugin/cluster.h"
 #include "plugin/plugin.h"
 #include "plugin/server.h"
 #include "plugin/slices.h"
@@ -45,8 +45,8 @@ struct scree_dra_call {
 struct scree_dra {
     struct scree_plugin *plugin;
     struct scree_service service;
-    struct scree_server server;
-    struct scree_api *api;
+    struct scree_unix_server server;
+    struct scree_cluster *api;
     struct scree_streams streams; /* NodeWatchResources */
     struct scree_slice_facts facts;
     struct scree_dra_call calls[SCREE_DRA_CALLS];

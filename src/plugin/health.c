@@ -33,7 +33,7 @@ static void change(struct scree_health *health, bool healthy, uint64_t now_ns)
 }
 
 bool scree_health_take(struct scree_health *health, const struct scree_health_rule *rule,
-                       const struct scree_look *look, uint64_t now_ns)
+                       const struct scree_npu_look *look, uint64_t now_ns)
 {
     bool good = look->reason == SCREE_REASON_READY, changed;
     uint32_t needed;

@@ -34,14 +34,14 @@ enum scree_reason {
 const char *scree_reason_name(enum scree_reason reason);
 
 /* What one look saw: READY or the reason against it, and a sentence. */
-struct scree_look {
+struct scree_npu_look {
     enum scree_reason reason;
     char text[160];
 };
 
 struct scree_health {
     bool known, healthy;
-    struct scree_look why;       /* of the present state */
+    struct scree_npu_look why;   /* of the present state */
     uint32_t against;            /* looks in a row that speak against the present state */
     uint32_t patience;           /* good looks are needed so many times over: a power of 2 */
     uint64_t since_ns;           /* when it became so */
@@ -55,6 +55,6 @@ struct scree_health_rule {
 /* Takes a look at time now_ns into account. Returns true if `healthy` or the reason has changed, or
  * was not known before. */
 bool scree_health_take(struct scree_health *health, const struct scree_health_rule *rule,
-                       const struct scree_look *look, uint64_t now_ns);
+                       const struct scree_npu_look *look, uint64_t now_ns);
 
 #endif

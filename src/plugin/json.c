@@ -5,16 +5,16 @@
 
 #include "base/text.h"
 
-void scree_json_raw(struct scree_buffer *buffer, const char *text)
+void scree_json_add_raw(struct scree_buffer *buffer, const char *text)
 {
     scree_buffer_add(buffer, text, strlen(text));
 }
 
-void scree_json_text(struct scree_buffer *buffer, const char *text)
+void scree_json_add_text(struct scree_buffer *buffer, const char *text)
 {
     size_t n = strlen(text), start;
 
-    scree_json_raw(buffer, "\"");
+    scree_json_add_raw(buffer, "\"");
     start = buffer->n;
     scree_buffer_add(buffer, text, n);
     if (buffer->failed)
@@ -29,20 +29,20 @@ void scree_json_text(struct scree_buffer *buffer, const char *text)
         memmove(buffer->bytes + i + 1, buffer->bytes + i, buffer->n - 1 - i);
         buffer->bytes[i++] = '\\';
     }
-    scree_json_raw(buffer, "\"");
+    scree_json_add_raw(buffer, "\"");
 }
 
-void scree_json_number(struct scree_buffer *buffer, int64_t number)
+void scree_json_add_number(struct scree_buffer *buffer, int64_t number)
 {
     char text[24];
 
     (void)snprintf(text, sizeof text, "%lld", (long long)number);
-    scree_json_raw(buffer, text);
+    scree_json_add_raw(buffer, text);
 }
 
-void scree_json_pair(struct scree_buffer *buffer, const char *name, const char *text)
+void scree_json_add_pair(struct scree_buffer *buffer, const char *name, const char *text)
 {
-    scree_json_text(buffer, name);
-    scree_json_raw(buffer, ":");
-    scree_json_text(buffer, text);
+    scree_json_add_text(buffer, name);
+    scree_json_add_raw(buffer, ":");
+    scree_json_add_text(buffer, text);
 }

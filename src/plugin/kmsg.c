@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define MINUTE_NS UINT64_C(60000000000)
 
@@ -90,13 +90,14 @@ int scree_kmsg_start(struct scree_kmsg *kmsg, struct scree_loop *loop, const cha
 
     *kmsg = (struct scree_kmsg){.source = {.fd = fd, .ready = on_ready, .context = kmsg}};
     if (fd < 0) {
-        SCREE_LOG(INFO, "the kernel's log is not read", {"file", path},
-                  {"reason", strerror(errno)});
+        SCREE_JOURNAL(INFO, "the kernel's log is not read", {"file", path},
+                      {"reason", strerror(errno)});
         return -1;
     }
     (void)lseek(fd, 0, SEEK_END);
     if (scree_loop_add(loop, &kmsg->source, EPOLLIN, &err) < 0) {
-        SCREE_LOG(WARNING, "the kernel's log is not read", {"file", path}, {"reason", err.text});
+        SCREE_JOURNAL(WARNING, "the kernel's log is not read", {"file", path},
+                      {"reason", err.text});
         close(fd);
         return -1;
     }

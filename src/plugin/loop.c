@@ -3,7 +3,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define NS_A_MS 1000000
 

@@ -9,7 +9,7 @@
 #ifdef SCREE_WITH_DRA
 #include "plugin/dra.h"
 #endif
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -33,7 +33,7 @@ static int serve(const struct scree_plugin_options *options)
     void *state = &device_plugin;
     struct scree_error err;
 
-    SCREE_LOG(INFO, "starting", {"version", SCREE_VERSION}, {"resource", options->resource});
+    SCREE_JOURNAL(INFO, "starting", {"version", SCREE_VERSION}, {"resource", options->resource});
 #ifdef SCREE_WITH_DRA
     static struct scree_dra dra;
 
@@ -43,13 +43,13 @@ static int serve(const struct scree_plugin_options *options)
     }
 #else
     if (options->dra) {
-        SCREE_LOG(ERROR, "this program was built without DRA");
+        SCREE_JOURNAL(ERROR, "this program was built without DRA");
         return EXIT_FAILED;
     }
 #endif
     if (scree_plugin_run(&plugin, options, front, state, &err) == 0)
         return EXIT_OK;
-    SCREE_LOG(ERROR, "failed", {"reason", err.text});
+    SCREE_JOURNAL(ERROR, "failed", {"reason", err.text});
     return EXIT_FAILED;
 }
 
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "scree-device-plugin: %s\n", err.text);
         return EXIT_USAGE;
     }
-    scree_log_init(options.log_level, options.log_format[0] == 'j');
+    scree_journal_init(options.log_level, options.log_format[0] == 'j');
     switch (wish) {
     case SCREE_PLUGIN_HELP:
         scree_plugin_print_help(stdout);

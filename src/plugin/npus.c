@@ -6,9 +6,9 @@
 #include <string.h>
 
 SCREE_PRINTF(2, 3)
-static struct scree_look look_of(enum scree_reason reason, const char *format, ...)
+static struct scree_npu_look look_of(enum scree_reason reason, const char *format, ...)
 {
-    struct scree_look look = {.reason = reason};
+    struct scree_npu_look look = {.reason = reason};
     va_list args;
 
     va_start(args, format);
@@ -19,8 +19,8 @@ static struct scree_look look_of(enum scree_reason reason, const char *format, .
 
 /* ---- one NPU --------------------------------------------------------------------------------- */
 
-static struct scree_look look_at_group(const struct scree_plugin_npu *npu,
-                                       const struct scree_node *node, int64_t group)
+static struct scree_npu_look look_at_group(const struct scree_plugin_npu *npu,
+                                           const struct scree_node *node, int64_t group)
 {
     if (group >= 0 && node->gid != group)
         return look_of(SCREE_REASON_NODE_GROUP, "%s belongs to group %u, not to %lld",
@@ -33,9 +33,9 @@ static struct scree_look look_at_group(const struct scree_plugin_npu *npu,
 
 /* EPERM comes from the rules for this program's container after the device's own: no device has
  * been asked. */
-static struct scree_look look_at_node(const struct scree_plugin_npu *npu,
-                                      const struct scree_tree *tree,
-                                      const struct scree_npus_rule *rule)
+static struct scree_npu_look look_at_node(const struct scree_plugin_npu *npu,
+                                          const struct scree_tree *tree,
+                                          const struct scree_npus_rule *rule)
 {
     char path[SCREE_TREE_PATH];
     struct scree_node node;
@@ -57,10 +57,12 @@ static struct scree_look look_at_node(const struct scree_plugin_npu *npu,
     return look_at_group(npu, &node, rule->group);
 }
 
-static struct scree_look look_at(const struct scree_npus *npus, const struct scree_plugin_npu *npu,
-                                 const struct scree_tree *tree, const struct scree_npus_rule *rule)
+static struct scree_npu_look look_at(const struct scree_npus *npus,
+                                     const struct scree_plugin_npu *npu,
+                                     const struct scree_tree *tree,
+                                     const struct scree_npus_rule *rule)
 {
-    struct scree_look look;
+    struct scree_npu_look look;
 
     if (!npu->present)
         return look_of(SCREE_REASON_NO_DEVICE, "the kernel has no device %s", npu->node.name);
@@ -150,7 +152,7 @@ bool scree_npus_look(struct scree_npus *npus, const struct scree_tree *tree,
     scree_npu_discover(tree, &cores);
     for (uint32_t i = 0; i < npus->n; i++) {
         struct scree_plugin_npu *npu = &npus->v[i];
-        struct scree_look look;
+        struct scree_npu_look look;
 
         npu->n_cores = cores.n_cores;
         npu->n_idle = count_idle(&cores);

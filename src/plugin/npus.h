@@ -18,13 +18,13 @@ struct scree_plugin_npu {
     bool present;             /* at the last look */
     uint32_t n_cores, n_idle; /* cores bound; of them, those that are not at work */
     struct scree_health health;
-    struct scree_look probe; /* READY, or what the last probe found */
+    struct scree_npu_look probe; /* READY, or what the last probe found */
 };
 
 struct scree_npus {
     uint32_t n;
     struct scree_plugin_npu v[SCREE_NPU_MAX_NODES];
-    struct scree_look kernel; /* READY, or too many timeouts */
+    struct scree_npu_look kernel; /* READY, or too many timeouts */
 };
 
 /* What a look asks for.

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define READ_BYTES ((size_t)16 << 10)
 #define BACKLOG    64
@@ -76,7 +76,7 @@ static bool receive(struct scree_peer *peer)
     if (n == 0)
         return false;
     if (scree_grpc_feed(peer->grpc, bytes, (size_t)n, scree_now_ns(), &err) < 0) {
-        SCREE_LOG(WARNING, "connection closed", {"reason", err.text});
+        SCREE_JOURNAL(WARNING, "connection closed", {"reason", err.text});
         return false;
     }
     return true;

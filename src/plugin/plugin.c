@@ -10,7 +10,7 @@
 
 #include "plugin/cdi.h"
 #include "plugin/condition.h"
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define NS_A_MS UINT64_C(1000000)
 #define TEND_NS (10000 * NS_A_MS)
@@ -23,21 +23,21 @@ static void log_health(const struct scree_plugin *plugin)
         const struct scree_plugin_npu *npu = &plugin->npus.v[i];
 
         if (npu->health.healthy)
-            SCREE_LOG(INFO, "NPU healthy", {"npu", npu->node.name}, {"cores", NULL, npu->n_cores},
-                      {"node", npu->node.path});
+            SCREE_JOURNAL(INFO, "NPU healthy", {"npu", npu->node.name},
+                          {"cores", NULL, npu->n_cores}, {"node", npu->node.path});
         else
-            SCREE_LOG(WARNING, "NPU unhealthy", {"npu", npu->node.name},
-                      {"reason", scree_reason_name(npu->health.why.reason)},
-                      {"message", npu->health.why.text});
+            SCREE_JOURNAL(WARNING, "NPU unhealthy", {"npu", npu->node.name},
+                          {"reason", scree_reason_name(npu->health.why.reason)},
+                          {"message", npu->health.why.text});
     }
     if (plugin->npus.n == 0)
-        SCREE_LOG(WARNING, "no NPU", {"root", plugin->options->root});
+        SCREE_JOURNAL(WARNING, "no NPU", {"root", plugin->options->root});
 }
 
 static void update_kernel(struct scree_plugin *plugin, uint64_t now_ns)
 {
     uint32_t n = scree_kmsg_recent(&plugin->kmsg, now_ns), most = plugin->options->max_timeouts;
-    struct scree_look look = {.reason = SCREE_REASON_READY};
+    struct scree_npu_look look = {.reason = SCREE_REASON_READY};
 
     if (most > 0 && n >= most) {
         look.reason = SCREE_REASON_KERNEL_TIMEOUTS;
@@ -59,11 +59,11 @@ static void update_cdi(struct scree_plugin *plugin)
     scree_cdi_kind(plugin->options->resource, kind, sizeof kind);
     rc = scree_cdi_update(&plugin->npus, kind, plugin->rule.group, plugin->options->cdi_dir, &err);
     if (rc < 0 && !plugin->cdi_failed)
-        SCREE_LOG(ERROR, "no CDI specification", {"reason", err.text});
+        SCREE_JOURNAL(ERROR, "no CDI specification", {"reason", err.text});
     if (rc > 0) {
         plugin->n_cdi_writes++;
-        SCREE_LOG(INFO, "CDI specification written", {"dir", plugin->options->cdi_dir},
-                  {"kind", kind});
+        SCREE_JOURNAL(INFO, "CDI specification written", {"dir", plugin->options->cdi_dir},
+                      {"kind", kind});
     }
     plugin->cdi_failed = rc < 0;
     (void)snprintf(plugin->offer.cdi_kind, sizeof plugin->offer.cdi_kind, "%s", rc < 0 ? "" : kind);
@@ -75,7 +75,7 @@ static void update_condition(const struct scree_plugin *plugin)
 
     if (plugin->options->condition_file[0] &&
         scree_condition_write(&plugin->npus, plugin->options->condition_file, &err) < 0)
-        SCREE_LOG(ERROR, "no condition file", {"reason", err.text});
+        SCREE_JOURNAL(ERROR, "no condition file", {"reason", err.text});
 }
 
 /* One look at everything; true if something changed. */
@@ -89,7 +89,7 @@ static bool look(struct scree_plugin *plugin)
 
     if (rc < 0) {
         if (!plugin->tree_failed)
-            SCREE_LOG(ERROR, "the NPU cannot be looked at", {"reason", err.text});
+            SCREE_JOURNAL(ERROR, "the NPU cannot be looked at", {"reason", err.text});
         plugin->tree_failed = true;
         return false;
     }
@@ -135,7 +135,7 @@ static void on_signal(void *context, uint32_t events)
         return;
     if (info.ssi_signo == SIGCHLD)
         return;
-    SCREE_LOG(INFO, "ending", {"signal", strsignal((int)info.ssi_signo)});
+    SCREE_JOURNAL(INFO, "ending", {"signal", strsignal((int)info.ssi_signo)});
     plugin->loop.stopped = true;
 }
 
@@ -161,7 +161,7 @@ static unsigned page(void *context, const char *path, struct scree_buffer *body)
     bool ready;
 
     if (strcmp(path, "/metrics") == 0) {
-        scree_metrics_write(plugin, body);
+        scree_plugin_metrics_write(plugin, body);
         plugin->front->metrics(plugin->front_state, body);
         return 200;
     }
@@ -206,7 +206,7 @@ static int start(struct scree_plugin *plugin, struct scree_error *err)
     int rc = watch_signals(plugin, err);
 
     if (rc == 0 && options->listen[0])
-        rc = scree_http_start(&plugin->http, &plugin->loop, options->listen, page, plugin, err);
+        rc = scree_pages_start(&plugin->http, &plugin->loop, options->listen, page, plugin, err);
     if (rc < 0)
         return rc;
     if (options->kmsg[0])
@@ -237,7 +237,7 @@ int scree_plugin_run(struct scree_plugin *plugin, const struct scree_plugin_opti
     if (rc == 0)
         scree_loop_run(&plugin->loop);
     front->done(front_state);
-    scree_http_done(&plugin->http);
+    scree_pages_done(&plugin->http);
     scree_prober_done(&plugin->prober);
     scree_kmsg_done(&plugin->kmsg);
     scree_loop_close(&plugin->loop, &plugin->signals);

@@ -15,10 +15,10 @@
 #define SCREE_PLUGIN_PLUGIN_H
 
 #include "plugin/answers.h"
-#include "plugin/http.h"
 #include "plugin/kmsg.h"
 #include "plugin/metrics.h"
 #include "plugin/options.h"
+#include "plugin/pages.h"
 #include "plugin/probe.h"
 
 struct scree_plugin;
@@ -44,7 +44,7 @@ struct scree_plugin {
     struct scree_timer look, tend;
     struct scree_kmsg kmsg;
     struct scree_prober prober;
-    struct scree_http http;
+    struct scree_pages http;
     bool tree_failed, cdi_failed; /* so that it is logged once */
     uint64_t n_cdi_writes;
 };

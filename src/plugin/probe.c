@@ -9,16 +9,16 @@
 #include <unistd.h>
 
 #include "doctor/checks.h"
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define SECOND_NS   UINT64_C(1000000000)
 #define DEADLINE_NS (10 * SECOND_NS)
 
 /* ---- the child ------------------------------------------------------------------------------- */
 
-static struct scree_look judge(const struct scree_trial *trial)
+static struct scree_npu_look judge(const struct scree_trial *trial)
 {
-    struct scree_look look = {.reason = SCREE_REASON_PROBE_FAILED};
+    struct scree_npu_look look = {.reason = SCREE_REASON_PROBE_FAILED};
 
     if (trial->rc < 0)
         (void)snprintf(look.text, sizeof look.text, "the test convolution cannot be run: %.100s",
@@ -35,7 +35,7 @@ static struct scree_look judge(const struct scree_trial *trial)
 
 /* What the child says. */
 struct word {
-    struct scree_look look;
+    struct scree_npu_look look;
     uint32_t us;
     bool forbidden; /* this program may not open the device: nothing is known of it */
 };
@@ -68,7 +68,7 @@ static bool collect(struct scree_prober *prober)
     return prober->child == 0;
 }
 
-static void set_look(struct scree_prober *prober, const struct scree_look *look)
+static void set_look(struct scree_prober *prober, const struct scree_npu_look *look)
 {
     for (uint32_t i = 0; i < prober->npus->n; i++)
         if (strcmp(prober->npus->v[i].node.path, prober->node) == 0)
@@ -82,7 +82,7 @@ static void finish(struct scree_prober *prober, const struct word *word)
     scree_loop_close(prober->loop, &prober->source);
     prober->deadline.at_ns = 0;
     if (word->forbidden) {
-        SCREE_LOG(WARNING, "no test convolution", {"reason", word->look.text});
+        SCREE_JOURNAL(WARNING, "no test convolution", {"reason", word->look.text});
         return;
     }
     prober->stats.n_good += good;
@@ -90,9 +90,13 @@ static void finish(struct scree_prober *prober, const struct word *word)
     if (good)
         prober->stats.last_us = word->us;
     else
-        SCREE_LOG(WARNING, "the test convolution failed", {"node", prober->node},
-                  {"reason", word->look.text});
-    set_look(prober, &word->look);
+        SCREE_JOURNAL(WARNING, "the test convolution failed", {"node", prober->node},
+                      {"reason", word->look.text});
+    prober->doubted = !good && !prober->doubted;
+    if (prober->doubted)
+        prober->timer.at_ns = scree_now_ns() + SECOND_NS;
+    else
+        set_look(prober, &word->look);
 }
 
 static void on_word(void *context, uint32_t events)
@@ -103,8 +107,8 @@ static void on_word(void *context, uint32_t events)
     (void)events;
     if (read(prober->source.fd, &word, sizeof word) != (ssize_t)sizeof word) {
         memset(&word, 0, sizeof word);
-        word.look = (struct scree_look){.reason = SCREE_REASON_PROBE_FAILED,
-                                        .text = "the test convolution ended its process"};
+        word.look = (struct scree_npu_look){.reason = SCREE_REASON_PROBE_FAILED,
+                                            .text = "the test convolution ended its process"};
     }
     word.look.text[sizeof word.look.text - 1] = '\0';
     finish(prober, &word);
@@ -154,7 +158,8 @@ static void on_timer(void *context)
     prober->timer.at_ns = scree_now_ns() + prober->every_ns;
     if (!collect(prober) || prober->npus->n == 0)
         return;
-    npu = &prober->npus->v[prober->next++ % prober->npus->n];
+    prober->next += !prober->doubted;
+    npu = &prober->npus->v[prober->next % prober->npus->n];
     if (!npu->present || npu->n_cores == 0)
         return;
     if (npu->n_idle == 0) {

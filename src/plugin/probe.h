@@ -29,6 +29,7 @@ struct scree_prober {
     pid_t child;   /* 0 for none */
     uint32_t next; /* of the NPUs */
     char node[64]; /* being tried */
+    bool doubted;  /* the last try of it failed, for the first time */
     struct scree_probe_stats stats;
 };
 

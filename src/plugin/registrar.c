@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define METHOD       "/v1beta1.Registration/Register"
 #define NS_A_MS      UINT64_C(1000000)
@@ -39,8 +39,8 @@ static void try_again(struct scree_registrar *r, const char *reason)
     r->stats.n_failed++;
     r->n_retries++;
     r->retry.at_ns = scree_now_ns() + wait;
-    SCREE_LOG(WARNING, "not registered", {"reason", reason},
-              {"again_ms", NULL, (int64_t)(wait / NS_A_MS)});
+    SCREE_JOURNAL(WARNING, "not registered", {"reason", reason},
+                  {"again_ms", NULL, (int64_t)(wait / NS_A_MS)});
 }
 
 static void registered(struct scree_registrar *r)
@@ -50,8 +50,8 @@ static void registered(struct scree_registrar *r)
     r->alone_ns = 0;
     r->stats.n_registered++;
     r->stats.last_ns = scree_now_ns() - r->seen_ns;
-    SCREE_LOG(INFO, "registered", {"resource", r->offer->resource},
-              {"ms", NULL, (int64_t)(r->stats.last_ns / NS_A_MS)});
+    SCREE_JOURNAL(INFO, "registered", {"resource", r->offer->resource},
+                  {"ms", NULL, (int64_t)(r->stats.last_ns / NS_A_MS)});
 }
 
 static void message(void *context, struct scree_grpc_call *call, const uint8_t *bytes, size_t n)
@@ -154,7 +154,7 @@ static void check(struct scree_registrar *r)
     (void)snprintf(path, sizeof path, "%s/kubelet.sock", r->dir);
     if (stat(path, &st) < 0) {
         if (r->registered)
-            SCREE_LOG(WARNING, "the kubelet is gone", {"socket", path});
+            SCREE_JOURNAL(WARNING, "the kubelet is gone", {"socket", path});
         r->registered = false;
         r->seen_ns = 0;
         r->retry.at_ns = 0;
@@ -170,7 +170,7 @@ static void check(struct scree_registrar *r)
         r->retry.at_ns = 0;
         drop_call(r);
     } else if (r->registered && is_forgotten(r)) {
-        SCREE_LOG(WARNING, "the kubelet does not watch", {"resource", r->offer->resource});
+        SCREE_JOURNAL(WARNING, "the kubelet does not watch", {"resource", r->offer->resource});
         r->registered = false;
         r->seen_ns = scree_now_ns();
     }
@@ -204,7 +204,7 @@ static void on_change(void *context, uint32_t what)
             r->watched = -1;
         at += (ssize_t)(sizeof *event + event->len);
     }
-    (void)scree_server_check(r->server);
+    (void)scree_unix_server_check(r->server);
     check(r);
 }
 
@@ -214,7 +214,7 @@ static void on_second(void *context)
 
     r->second.at_ns = scree_now_ns() + SECOND_NS;
     watch_dir(r);
-    (void)scree_server_check(r->server);
+    (void)scree_unix_server_check(r->server);
     if (r->call_ns > 0 && scree_now_ns() - r->call_ns > ANSWER_NS) {
         drop_call(r);
         try_again(r, "the kubelet does not answer");
@@ -228,7 +228,7 @@ static void on_retry(void *context)
 }
 
 int scree_registrar_start(struct scree_registrar *registrar, struct scree_loop *loop,
-                          const struct scree_offer *offer, struct scree_server *server,
+                          const struct scree_offer *offer, struct scree_unix_server *server,
                           const uint32_t *n_streams, const char *dir, const char *endpoint,
                           struct scree_error *err)
 {

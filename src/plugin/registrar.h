@@ -29,8 +29,8 @@ struct scree_registrar_stats {
 struct scree_registrar {
     struct scree_loop *loop;
     const struct scree_offer *offer;
-    struct scree_server *server; /* whose socket is registered */
-    const uint32_t *n_streams;   /* of ListAndWatch, that are open */
+    struct scree_unix_server *server; /* whose socket is registered */
+    const uint32_t *n_streams;        /* of ListAndWatch, that are open */
     const char *dir, *endpoint;
     struct scree_source watch; /* inotify on dir */
     int watched;               /* inotify's number for dir, -1 if it is not there */
@@ -49,7 +49,7 @@ struct scree_registrar {
 /* Begins. `server` listens in the folder `dir` as `endpoint`; all pointers are borrowed.
  * Errors: EIO. */
 int scree_registrar_start(struct scree_registrar *registrar, struct scree_loop *loop,
-                          const struct scree_offer *offer, struct scree_server *server,
+                          const struct scree_offer *offer, struct scree_unix_server *server,
                           const uint32_t *n_streams, const char *dir, const char *endpoint,
                           struct scree_error *err);
 

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define MAX_PEERS  16
 #define SILENCE_NS UINT64_C(10000000000)
@@ -16,7 +16,7 @@
 
 static const struct scree_service *service_of(const struct scree_peer *peer)
 {
-    return ((const struct scree_server *)peer->owner)->service;
+    return ((const struct scree_unix_server *)peer->owner)->service;
 }
 
 static const struct scree_method *find_method(const struct scree_service *service, const char *path)
@@ -87,8 +87,8 @@ static enum scree_grpc_status status_of(int rc)
     }
 }
 
-void scree_server_answer(struct scree_grpc_call *call, int rc, struct scree_buffer *reply,
-                         const struct scree_error *err)
+void scree_unix_server_answer(struct scree_grpc_call *call, int rc, struct scree_buffer *reply,
+                              const struct scree_error *err)
 {
     struct scree_error own;
 
@@ -104,7 +104,7 @@ void scree_server_answer(struct scree_grpc_call *call, int rc, struct scree_buff
 
 static void peer_closed(struct scree_peer *peer)
 {
-    struct scree_server *server = peer->owner;
+    struct scree_unix_server *server = peer->owner;
     struct scree_peer **at = &server->peers;
 
     while (*at != peer)
@@ -116,7 +116,7 @@ static void peer_closed(struct scree_peer *peer)
 
 static void accept_one(void *context, uint32_t what)
 {
-    struct scree_server *server = context;
+    struct scree_unix_server *server = context;
     int fd = accept4(server->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct scree_peer *peer;
     struct scree_error err;
@@ -125,12 +125,12 @@ static void accept_one(void *context, uint32_t what)
     if (fd < 0)
         return;
     if (server->n_peers == MAX_PEERS) {
-        SCREE_LOG(WARNING, "connection refused", {"reason", "there are too many"});
+        SCREE_JOURNAL(WARNING, "connection refused", {"reason", "there are too many"});
         close(fd);
         return;
     }
     if (scree_peer_new(server->loop, fd, true, &events, server, peer_closed, &peer, &err) < 0) {
-        SCREE_LOG(ERROR, "connection refused", {"reason", err.text});
+        SCREE_JOURNAL(ERROR, "connection refused", {"reason", err.text});
         return;
     }
     peer->next = server->peers;
@@ -139,7 +139,7 @@ static void accept_one(void *context, uint32_t what)
     scree_peer_flush(peer);
 }
 
-static void cut_off(struct scree_server *server)
+static void cut_off(struct scree_unix_server *server)
 {
     uint64_t now = scree_now_ns();
 
@@ -150,13 +150,13 @@ static void cut_off(struct scree_server *server)
         next = peer->next;
         if (!silent && !stuck)
             continue;
-        SCREE_LOG(WARNING, "connection closed",
-                  {"reason", silent ? "it makes no call" : "it does not read"});
+        SCREE_JOURNAL(WARNING, "connection closed",
+                      {"reason", silent ? "it makes no call" : "it does not read"});
         peer_closed(peer);
     }
 }
 
-void scree_server_flush(struct scree_server *server)
+void scree_unix_server_flush(struct scree_unix_server *server)
 {
     for (struct scree_peer *peer = server->peers, *next; peer; peer = next) {
         next = peer->next;
@@ -166,7 +166,7 @@ void scree_server_flush(struct scree_server *server)
 
 /* ---- the socket ------------------------------------------------------------------------------ */
 
-static int listen_anew(struct scree_server *server, struct scree_error *err)
+static int listen_anew(struct scree_unix_server *server, struct scree_error *err)
 {
     int fd = scree_unix_listen(server->path, err), rc;
     struct stat st;
@@ -186,11 +186,11 @@ static int listen_anew(struct scree_server *server, struct scree_error *err)
     return rc;
 }
 
-int scree_server_start(struct scree_server *server, struct scree_loop *loop,
-                       const struct scree_service *service, const char *dir, const char *name,
-                       struct scree_error *err)
+int scree_unix_server_start(struct scree_unix_server *server, struct scree_loop *loop,
+                            const struct scree_service *service, const char *dir, const char *name,
+                            struct scree_error *err)
 {
-    *server = (struct scree_server){.loop = loop, .service = service};
+    *server = (struct scree_unix_server){.loop = loop, .service = service};
     server->source = (struct scree_source){.fd = -1, .ready = accept_one, .context = server};
     if ((size_t)snprintf(server->path, sizeof server->path, "%s/%s", dir, name) >=
         sizeof server->path)
@@ -198,7 +198,7 @@ int scree_server_start(struct scree_server *server, struct scree_loop *loop,
     return listen_anew(server, err);
 }
 
-int scree_server_check(struct scree_server *server)
+int scree_unix_server_check(struct scree_unix_server *server)
 {
     struct scree_error err;
     struct stat st;
@@ -208,19 +208,19 @@ int scree_server_check(struct scree_server *server)
         bool ours = st.st_dev == server->device && st.st_ino == server->inode;
 
         if (!ours && !server->displaced)
-            SCREE_LOG(ERROR, "another instance has taken the socket", {"socket", server->path});
+            SCREE_JOURNAL(ERROR, "another instance has taken the socket", {"socket", server->path});
         server->displaced = !ours;
         return 0;
     }
     if (listen_anew(server, &err) < 0) {
-        SCREE_LOG(DEBUG, "no socket", {"reason", err.text});
+        SCREE_JOURNAL(DEBUG, "no socket", {"reason", err.text});
         return 0;
     }
-    SCREE_LOG(INFO, "listening again", {"socket", server->path});
+    SCREE_JOURNAL(INFO, "listening again", {"socket", server->path});
     return 1;
 }
 
-void scree_server_done(struct scree_server *server)
+void scree_unix_server_done(struct scree_unix_server *server)
 {
     struct stat st;
 

@@ -55,22 +55,22 @@ static void add_text(struct scree_buffer *buffer, const char *name, const char *
 {
     if (!text[0])
         return;
-    scree_json_raw(buffer, ",");
-    scree_json_text(buffer, name);
-    scree_json_raw(buffer, ":{");
-    scree_json_pair(buffer, kind, text);
-    scree_json_raw(buffer, "}");
+    scree_json_add_raw(buffer, ",");
+    scree_json_add_text(buffer, name);
+    scree_json_add_raw(buffer, ":{");
+    scree_json_add_pair(buffer, kind, text);
+    scree_json_add_raw(buffer, "}");
 }
 
 static void add_number(struct scree_buffer *buffer, const char *name, uint32_t number)
 {
     if (number == 0)
         return;
-    scree_json_raw(buffer, ",");
-    scree_json_text(buffer, name);
-    scree_json_raw(buffer, ":{\"int\":");
-    scree_json_number(buffer, number);
-    scree_json_raw(buffer, "}");
+    scree_json_add_raw(buffer, ",");
+    scree_json_add_text(buffer, name);
+    scree_json_add_raw(buffer, ":{\"int\":");
+    scree_json_add_number(buffer, number);
+    scree_json_add_raw(buffer, "}");
 }
 
 void scree_slice_devices(const struct scree_offer *offer, const struct scree_slice_facts *facts,
@@ -78,7 +78,7 @@ void scree_slice_devices(const struct scree_offer *offer, const struct scree_sli
 {
     uint32_t n = 0;
 
-    scree_json_raw(buffer, "[");
+    scree_json_add_raw(buffer, "[");
     for (uint32_t i = 0; i < offer->npus->n; i++) {
         const struct scree_plugin_npu *npu = &offer->npus->v[i];
 
@@ -88,18 +88,18 @@ void scree_slice_devices(const struct scree_offer *offer, const struct scree_sli
             if (n == SCREE_SLICE_DEVICES)
                 break;
             scree_share_id(npu, s, id);
-            scree_json_raw(buffer, n++ > 0 ? ",{" : "{");
-            scree_json_pair(buffer, "name", id);
-            scree_json_raw(buffer, ",\"attributes\":{\"driver\":{\"string\":\"rocket\"}");
+            scree_json_add_raw(buffer, n++ > 0 ? ",{" : "{");
+            scree_json_add_pair(buffer, "name", id);
+            scree_json_add_raw(buffer, ",\"attributes\":{\"driver\":{\"string\":\"rocket\"}");
             add_text(buffer, "npu", "string", npu->node.name);
             add_number(buffer, "cores", npu->n_cores);
             add_text(buffer, "kernelVersion", "version", facts->kernel);
             add_number(buffer, "clockMHz", facts->clock_mhz);
             add_text(buffer, "mesaVersion", "version", facts->mesa);
-            scree_json_raw(buffer, "}}");
+            scree_json_add_raw(buffer, "}}");
         }
     }
-    scree_json_raw(buffer, "]");
+    scree_json_add_raw(buffer, "]");
 }
 
 void scree_slice_write(const struct scree_slice_facts *facts, const struct scree_buffer *devices,
@@ -109,32 +109,32 @@ void scree_slice_write(const struct scree_slice_facts *facts, const struct scree
     char name[320];
 
     (void)snprintf(name, sizeof name, "%s-%s", facts->node, facts->driver);
-    scree_json_raw(buffer, "{\"apiVersion\":\"resource.k8s.io/v1\",\"kind\":\"ResourceSlice\","
-                           "\"metadata\":{");
-    scree_json_pair(buffer, "name", name);
+    scree_json_add_raw(buffer, "{\"apiVersion\":\"resource.k8s.io/v1\",\"kind\":\"ResourceSlice\","
+                               "\"metadata\":{");
+    scree_json_add_pair(buffer, "name", name);
     if (resource_version[0]) {
-        scree_json_raw(buffer, ",");
-        scree_json_pair(buffer, "resourceVersion", resource_version);
+        scree_json_add_raw(buffer, ",");
+        scree_json_add_pair(buffer, "resourceVersion", resource_version);
     }
     if (node_uid[0]) {
-        scree_json_raw(buffer, ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Node\","
-                               "\"controller\":true,");
-        scree_json_pair(buffer, "name", facts->node);
-        scree_json_raw(buffer, ",");
-        scree_json_pair(buffer, "uid", node_uid);
-        scree_json_raw(buffer, "}]");
+        scree_json_add_raw(buffer, ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Node\","
+                                   "\"controller\":true,");
+        scree_json_add_pair(buffer, "name", facts->node);
+        scree_json_add_raw(buffer, ",");
+        scree_json_add_pair(buffer, "uid", node_uid);
+        scree_json_add_raw(buffer, "}]");
     }
-    scree_json_raw(buffer, "},\"spec\":{");
-    scree_json_pair(buffer, "driver", facts->driver);
-    scree_json_raw(buffer, ",");
-    scree_json_pair(buffer, "nodeName", facts->node);
-    scree_json_raw(buffer, ",\"pool\":{");
-    scree_json_pair(buffer, "name", facts->node);
-    scree_json_raw(buffer, ",\"generation\":");
-    scree_json_number(buffer, generation);
-    scree_json_raw(buffer, ",\"resourceSliceCount\":1},\"devices\":");
+    scree_json_add_raw(buffer, "},\"spec\":{");
+    scree_json_add_pair(buffer, "driver", facts->driver);
+    scree_json_add_raw(buffer, ",");
+    scree_json_add_pair(buffer, "nodeName", facts->node);
+    scree_json_add_raw(buffer, ",\"pool\":{");
+    scree_json_add_pair(buffer, "name", facts->node);
+    scree_json_add_raw(buffer, ",\"generation\":");
+    scree_json_add_number(buffer, generation);
+    scree_json_add_raw(buffer, ",\"resourceSliceCount\":1},\"devices\":");
     scree_buffer_add(buffer, devices->bytes, devices->n);
-    scree_json_raw(buffer, "}}");
+    scree_json_add_raw(buffer, "}}");
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

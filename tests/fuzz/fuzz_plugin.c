@@ -5,8 +5,8 @@
 
 #include "fuzz/fuzz.h"
 #include "plugin/answers.h"
-#include "plugin/http.h"
 #include "plugin/kmsg.h"
+#include "plugin/pages.h"
 #ifdef SCREE_WITH_DRA
 #include "plugin/dra.h"
 #endif
@@ -47,8 +47,8 @@ static void check_http(const uint8_t *bytes, size_t n)
     char path[64];
     bool is_head;
 
-    if (n <= SCREE_HTTP_REQUEST_BYTES &&
-        scree_http_parse(bytes, n, path, sizeof path, &is_head) == 1 && path[0] != '/')
+    if (n <= SCREE_PAGES_REQUEST_BYTES &&
+        scree_pages_parse(bytes, n, path, sizeof path, &is_head) == 1 && path[0] != '/')
         abort();
 }
 
@@ -76,7 +76,7 @@ static void check_api(const uint8_t *bytes, size_t n)
     if (!copy)
         return;
     memcpy(copy, bytes, n);
-    if (scree_api_parse(copy, &n) > 0) {
+    if (scree_cluster_parse(copy, &n) > 0) {
         if (scree_slice_read((const char *)copy, n, &found, NULL) == 0)
             scree_buffer_done(&found.devices);
         (void)scree_slice_uid((const char *)copy, n, uid, NULL);

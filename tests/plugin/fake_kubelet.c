@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define NS_A_MS UINT64_C(1000000)
 
@@ -72,7 +72,7 @@ void fake_start(struct fake_kubelet *fake)
     make_path(fake, fake->log, "log", false);
     fake_machine(fake, 1, 3, 0, "");
     assert_int_equal(scree_loop_init(&fake->loop, NULL), 0);
-    scree_log_init("error", false);
+    scree_journal_init("error", false);
 }
 
 void fake_end(struct fake_kubelet *fake)
@@ -81,7 +81,7 @@ void fake_end(struct fake_kubelet *fake)
     pid_t child;
 
     if (fake->plugin > 0)
-        assert_int_equal(fake_stop_plugin(fake), 0);
+        assert_int_equal(fake_stop_plugin(fake), fake->faults ? 128 + SIGTERM : 0);
     fake_kubelet_end(fake);
     scree_loop_done(&fake->loop);
     (void)snprintf(command, sizeof command, "%s", fake->dir);
@@ -100,35 +100,40 @@ void fake_end(struct fake_kubelet *fake)
 void fake_start_plugin(struct fake_kubelet *fake, const char *const *arguments)
 {
     char listen[FAKE_PATH + 8];
-    const char *argv[MAX_ARGUMENTS] = {PLUGIN,
-                                       "--kubelet-dir",
-                                       fake->plugins,
-                                       "--registry-dir",
-                                       fake->registry,
-                                       "--root",
-                                       fake->machine,
-                                       "--check-ms",
-                                       "50",
-                                       "--kmsg",
-                                       "",
-                                       "--cdi-dir",
-                                       fake->cdi,
-                                       "--listen",
-                                       listen};
-    int n = 15;
+    const char *argv[MAX_ARGUMENTS] = {SCREE, "emu", "-q", "--faults", fake->faults, "--"};
+    const char *places[] = {PLUGIN,
+                            "--kubelet-dir",
+                            fake->plugins,
+                            "--registry-dir",
+                            fake->registry,
+                            "--root",
+                            fake->faults ? "/" : fake->machine,
+                            "--check-ms",
+                            "50",
+                            "--kmsg",
+                            "",
+                            "--cdi-dir",
+                            fake->cdi,
+                            "--listen",
+                            listen};
+    int n = fake->faults ? 6 : 0;
 
     (void)snprintf(listen, sizeof listen, "unix:%s", fake->http);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        argv[n++] = places[i];
     for (; arguments && *arguments && n < MAX_ARGUMENTS - 1; arguments++)
         argv[n++] = *arguments;
+    argv[n] = NULL;
     fake->plugin = fork();
     if (fake->plugin == 0) {
         int log = open(fake->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
         /* Nothing of a failed test is left behind. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)setpgid(0, 0);
         (void)dup2(log, STDOUT_FILENO);
         (void)dup2(log, STDERR_FILENO);
-        execv(PLUGIN, (char *const *)(uintptr_t)argv);
+        execv(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
     assert_true(fake->plugin > 0);
@@ -138,7 +143,8 @@ int fake_stop_plugin(struct fake_kubelet *fake)
 {
     int status = 0;
 
-    assert_int_equal(kill(fake->plugin, SIGTERM), 0);
+    /* On the software NPU it is the child of a program that starts it: both are told. */
+    assert_int_equal(kill(fake->faults ? -fake->plugin : fake->plugin, SIGTERM), 0);
     for (int i = 0; i < 1000; i++) {
         if (waitpid(fake->plugin, &status, WNOHANG) == fake->plugin) {
             fake->plugin = 0;
@@ -365,7 +371,7 @@ static void on_register(void *context, struct scree_grpc_call *call, const uint8
         scree_loop_done(&fake->loop);
         fake->loop = loop;
     }
-    scree_server_answer(call, rc, &reply, &err);
+    scree_unix_server_answer(call, rc, &reply, &err);
 }
 
 static const struct scree_method methods[] = {{"/v1beta1.Registration/Register", on_register}};
@@ -384,14 +390,14 @@ void fake_kubelet_begin(struct fake_kubelet *fake)
     delete_sockets(fake);
     fake->registration = (struct fake_registration){0};
     fake->service = (struct scree_service){.methods = methods, .n_methods = 1, .context = fake};
-    assert_int_equal(scree_server_start(&fake->server, &fake->loop, &fake->service, fake->plugins,
-                                        "kubelet.sock", NULL),
+    assert_int_equal(scree_unix_server_start(&fake->server, &fake->loop, &fake->service,
+                                             fake->plugins, "kubelet.sock", NULL),
                      0);
 }
 
 void fake_kubelet_end(struct fake_kubelet *fake)
 {
-    scree_server_done(&fake->server);
+    scree_unix_server_done(&fake->server);
     fake_call_end(&fake->watch);
     fake->n_devices = 0;
 }

@@ -46,9 +46,10 @@ struct fake_kubelet {
     char dir[40], plugins[FAKE_DIR], registry[FAKE_DIR], cdi[FAKE_DIR], machine[FAKE_DIR];
     char http[FAKE_DIR], log[FAKE_DIR];
     pid_t plugin;
+    const char *faults; /* of the software NPU that the plugin runs on; NULL without that */
     struct scree_loop loop;
     struct scree_service service;
-    struct scree_server server;
+    struct scree_unix_server server;
     enum { FAKE_ACCEPTS, FAKE_REFUSES, FAKE_IS_SILENT } mood;
     struct fake_registration registration;
     struct fake_call watch; /* ListAndWatch */

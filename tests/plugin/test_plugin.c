@@ -14,7 +14,7 @@
 
 #include "base/file.h"
 #include "fake_kubelet.h"
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #define METHOD(name) "/v1beta1.DevicePlugin/" name
 
@@ -547,6 +547,45 @@ static void test_kernel_log(void **state)
     fake_end(&fake);
 }
 
+static bool is_probed(struct fake_kubelet *fake)
+{
+    return fake_metric(fake, "npu_plugin_probes_total{result=\"good\"}") >= 2;
+}
+
+/* The test convolution, on the software NPU. */
+static void test_probe(void **state)
+{
+    struct fake_kubelet fake;
+
+    (void)state;
+#ifndef WITH_EMU
+    print_message("skipped: the software NPU cannot be preloaded here\n");
+    skip();
+#endif
+    fake_start(&fake);
+    fake.faults = "timeout@1000";
+    fake_kubelet_begin(&fake);
+    fake_start_plugin(&fake, IDS("--probe-seconds", "1"));
+    assert_true(fake_run(&fake, is_registered, 10000));
+    assert_true(fake_run(&fake, is_probed, 20000));
+    assert_true(fake_metric(&fake, "npu_plugin_probes_total{result=\"bad\"}") == 0);
+    assert_true(fake_metric(&fake, "npu_plugin_healthy{npu=\"accel0\"}") == 1);
+    fake_end(&fake);
+
+    fake_start(&fake);
+    fake.faults = "lost@1+";
+    fake_kubelet_begin(&fake);
+    fake_start_plugin(&fake, IDS("--probe-seconds", "1"));
+    assert_true(fake_run(&fake, is_registered, 10000));
+    fake_watch(&fake, fake_endpoint(&fake, (char[FAKE_PATH]){0}));
+    assert_true(fake_run(&fake, is_healthy, 5000));
+    assert_true(fake_run(&fake, is_unhealthy, 20000));
+    assert_true(fake_metric(&fake, "npu_plugin_probes_total{result=\"bad\"}") >= 2);
+    assert_true(fake_metric(&fake, "npu_plugin_unhealthy_reason{npu=\"accel0\","
+                                   "reason=\"ProbeFailed\"}") == 1);
+    fake_end(&fake);
+}
+
 static void test_condition_file(void **state)
 {
     struct fake_kubelet fake;
@@ -815,6 +854,7 @@ int main(void)
         cmocka_unit_test(test_device_is_renumbered),
         cmocka_unit_test(test_module_comes_later),
         cmocka_unit_test(test_kernel_log),
+        cmocka_unit_test(test_probe),
         cmocka_unit_test(test_condition_file),
         cmocka_unit_test(test_watcher),
         cmocka_unit_test(test_malformed_peers),

@@ -18,8 +18,8 @@
 /* ---- health ---------------------------------------------------------------------------------- */
 
 static const struct scree_health_rule rule = {.bad_looks = 2, .good_looks = 3};
-static const struct scree_look good = {.reason = SCREE_REASON_READY};
-static const struct scree_look bad = {.reason = SCREE_REASON_NODE_MISSING, .text = "gone"};
+static const struct scree_npu_look good = {.reason = SCREE_REASON_READY};
+static const struct scree_npu_look bad = {.reason = SCREE_REASON_NODE_MISSING, .text = "gone"};
 
 /* Takes looks, 'g' or 'b' each, a second apart; returns for each 'H' or 'U'. */
 static const char *take(struct scree_health *health, const char *looks, uint64_t *now, char *states)
@@ -81,7 +81,8 @@ static void test_health_is_trusted_again(void **state)
 
 static void test_reason_changes(void **state)
 {
-    static const struct scree_look other = {.reason = SCREE_REASON_PROBE_FAILED, .text = "wrong"};
+    static const struct scree_npu_look other = {.reason = SCREE_REASON_PROBE_FAILED,
+                                                .text = "wrong"};
     struct scree_health health = {0};
 
     (void)state;

@@ -1,4 +1,4 @@
-#include "plugin/log.h"
+#include "plugin/journal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,18 +12,18 @@
 
 static const char *const names[] = {"debug", "info", "warning", "error"};
 
-static enum scree_log_level least = SCREE_LOG_INFO;
+static enum scree_journal_level least = SCREE_JOURNAL_INFO;
 static bool json;
 
-void scree_log_init(const char *level, bool is_json)
+void scree_journal_init(const char *level, bool is_json)
 {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(level, names[i]) == 0)
-            least = (enum scree_log_level)i;
+            least = (enum scree_journal_level)i;
     json = is_json;
 }
 
-void scree_log_time(char *text)
+void scree_journal_time(char *text)
 {
     struct timespec now;
     struct tm parts;
@@ -49,7 +49,7 @@ static void add_text(struct scree_buffer *line, const char *text)
 }
 
 /* key=value, with quotes around a value that has spaces. */
-static void add_plain(struct scree_buffer *line, const struct scree_log_field *field)
+static void add_plain(struct scree_buffer *line, const struct scree_journal_field *field)
 {
     char text[512], number[24];
     bool quoted = field->text && (!field->text[0] || strpbrk(field->text, " =\""));
@@ -67,33 +67,33 @@ static void add_plain(struct scree_buffer *line, const struct scree_log_field *f
     add_text(line, quoted ? "\"" : "");
 }
 
-static void add_json(struct scree_buffer *line, const struct scree_log_field *field)
+static void add_json(struct scree_buffer *line, const struct scree_journal_field *field)
 {
     add_text(line, ",");
-    scree_json_text(line, field->key);
+    scree_json_add_text(line, field->key);
     add_text(line, ":");
     if (field->text)
-        scree_json_text(line, field->text);
+        scree_json_add_text(line, field->text);
     else
-        scree_json_number(line, field->number);
+        scree_json_add_number(line, field->number);
 }
 
-void scree_log(enum scree_log_level level, const char *message,
-               const struct scree_log_field *fields, size_t n)
+void scree_journal(enum scree_journal_level level, const char *message,
+                   const struct scree_journal_field *fields, size_t n)
 {
     struct scree_buffer line = {.limit = LINE_BYTES};
     char time[SCREE_TIME_TEXT];
 
     if (level < least)
         return;
-    scree_log_time(time);
+    scree_journal_time(time);
     if (json) {
         add_text(&line, "{");
-        scree_json_pair(&line, "time", time);
+        scree_json_add_pair(&line, "time", time);
         add_text(&line, ",");
-        scree_json_pair(&line, "level", names[level]);
+        scree_json_add_pair(&line, "level", names[level]);
         add_text(&line, ",");
-        scree_json_pair(&line, "message", message);
+        scree_json_add_pair(&line, "message", message);
     } else {
         add_text(&line, time);
         add_text(&line, " ");

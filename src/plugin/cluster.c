@@ -1,4 +1,4 @@
-#include "plugin/api.h"
+#include "plugin/cluster.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "plugin/log.h"
+#include "plugin/journal.h"
 #include "plugin/tls.h"
 
 #define MAX_WAITING    64
@@ -24,13 +24,13 @@ struct request {
     const char *method;
     char path[512];
     struct scree_buffer body;
-    scree_api_answer_fn *answer;
+    scree_cluster_answer_fn *answer;
     void *context;
 };
 
-struct scree_api {
+struct scree_cluster {
     struct scree_loop *loop;
-    struct scree_api_place place;
+    struct scree_cluster_place place;
     struct sockaddr_storage address;
     socklen_t n_address;
     char host[80];
@@ -90,7 +90,7 @@ static bool has_header(const uint8_t *bytes, const uint8_t *end, const char *tex
     return false;
 }
 
-int scree_api_parse(uint8_t *bytes, size_t *n)
+int scree_cluster_parse(uint8_t *bytes, size_t *n)
 {
     uint8_t *end = bytes + *n;
     const uint8_t *head_end = find(bytes, end, "\r\n\r\n"), *body;
@@ -125,7 +125,7 @@ static void free_request(struct request *request)
     free(request);
 }
 
-static void disconnect(struct scree_api *api)
+static void disconnect(struct scree_cluster *api)
 {
     scree_tls_free(api->tls);
     api->tls = NULL;
@@ -136,7 +136,7 @@ static void disconnect(struct scree_api *api)
 }
 
 /* Ends the first request and lets the next begin, from the loop. */
-static void finish(struct scree_api *api, int status, const char *body, size_t n)
+static void finish(struct scree_cluster *api, int status, const char *body, size_t n)
 {
     struct request *request = api->first;
 
@@ -149,19 +149,19 @@ static void finish(struct scree_api *api, int status, const char *body, size_t n
         api->soon.at_ns = 1;
 }
 
-static void fail(struct scree_api *api, const char *text)
+static void fail(struct scree_cluster *api, const char *text)
 {
-    SCREE_LOG(WARNING, "the API server was not asked", {"method", api->first->method},
-              {"path", api->first->path}, {"reason", text});
+    SCREE_JOURNAL(WARNING, "the API server was not asked", {"method", api->first->method},
+                  {"path", api->first->path}, {"reason", text});
     disconnect(api);
     finish(api, -EIO, text, strlen(text));
 }
 
-static void complete(struct scree_api *api)
+static void complete(struct scree_cluster *api)
 {
     struct scree_buffer in = api->in;
     size_t n = in.n;
-    int status = in.n > 0 ? scree_api_parse(in.bytes, &n) : -EBADMSG;
+    int status = in.n > 0 ? scree_cluster_parse(in.bytes, &n) : -EBADMSG;
 
     if (status < 0) {
         fail(api, "the answer is not HTTP");
@@ -174,7 +174,7 @@ static void complete(struct scree_api *api)
 }
 
 /* Sends, then receives until the end. Returns what to wait for, 0 when it is over. */
-static uint32_t step(struct scree_api *api, struct scree_error *err, int *ret_rc)
+static uint32_t step(struct scree_cluster *api, struct scree_error *err, int *ret_rc)
 {
     bool wants_write;
     int rc;
@@ -209,7 +209,7 @@ static uint32_t step(struct scree_api *api, struct scree_error *err, int *ret_rc
 
 static void on_ready(void *context, uint32_t events)
 {
-    struct scree_api *api = context;
+    struct scree_cluster *api = context;
     struct scree_error err;
     int rc = 0;
     uint32_t wanted = step(api, &err, &rc);
@@ -230,7 +230,7 @@ static void on_timer(void *context)
 
 /* ---- connecting ------------------------------------------------------------------------------ */
 
-static int read_credential(const struct scree_api *api, const char *name, char **ret_text,
+static int read_credential(const struct scree_cluster *api, const char *name, char **ret_text,
                            size_t *ret_n, struct scree_error *err)
 {
     char path[512];
@@ -252,7 +252,7 @@ static int read_credential(const struct scree_api *api, const char *name, char *
     return 0;
 }
 
-static int write_request(struct scree_api *api, struct scree_error *err)
+static int write_request(struct scree_cluster *api, struct scree_error *err)
 {
     const struct request *request = api->first;
     char *token, head[1024];
@@ -277,7 +277,7 @@ static int write_request(struct scree_api *api, struct scree_error *err)
     return api->out.failed ? scree_fail_memory(err, api->out.limit) : 0;
 }
 
-static int open_connection(struct scree_api *api, struct scree_error *err)
+static int open_connection(struct scree_cluster *api, struct scree_error *err)
 {
     char *ca;
     size_t n;
@@ -299,7 +299,7 @@ static int open_connection(struct scree_api *api, struct scree_error *err)
 
 static void begin(void *context)
 {
-    struct scree_api *api = context;
+    struct scree_cluster *api = context;
     struct scree_error err;
 
     if (!api->first || api->source.fd >= 0)
@@ -314,7 +314,7 @@ static void begin(void *context)
 
 /* ---- the client ------------------------------------------------------------------------------ */
 
-static int set_address(struct scree_api *api, const char *host, const char *port,
+static int set_address(struct scree_cluster *api, const char *host, const char *port,
                        struct scree_error *err)
 {
     struct sockaddr_in *v4 = (void *)&api->address;
@@ -340,7 +340,7 @@ static int set_address(struct scree_api *api, const char *host, const char *port
     return 0;
 }
 
-static int find_server(struct scree_api *api, struct scree_error *err)
+static int find_server(struct scree_cluster *api, struct scree_error *err)
 {
     const char *host = getenv("KUBERNETES_SERVICE_HOST"), *server = api->place.server;
     const char *port = getenv("KUBERNETES_SERVICE_PORT"), *colon = strrchr(server, ':');
@@ -357,10 +357,10 @@ static int find_server(struct scree_api *api, struct scree_error *err)
     return set_address(api, text, colon + 1, err);
 }
 
-int scree_api_new(struct scree_loop *loop, const struct scree_api_place *place,
-                  struct scree_api **ret_api, struct scree_error *err)
+int scree_cluster_new(struct scree_loop *loop, const struct scree_cluster_place *place,
+                      struct scree_cluster **ret_api, struct scree_error *err)
 {
-    struct scree_api *api = calloc(1, sizeof *api);
+    struct scree_cluster *api = calloc(1, sizeof *api);
     int rc;
 
     if (!api)
@@ -381,7 +381,7 @@ int scree_api_new(struct scree_loop *loop, const struct scree_api_place *place,
     return 0;
 }
 
-void scree_api_free(struct scree_api *api)
+void scree_cluster_free(struct scree_cluster *api)
 {
     if (!api)
         return;
@@ -395,9 +395,9 @@ void scree_api_free(struct scree_api *api)
     free(api);
 }
 
-int scree_api_ask(struct scree_api *api, const char *method, const char *path,
-                  const struct scree_buffer *body, scree_api_answer_fn *answer, void *context,
-                  struct scree_error *err)
+int scree_cluster_ask(struct scree_cluster *api, const char *method, const char *path,
+                      const struct scree_buffer *body, scree_cluster_answer_fn *answer,
+                      void *context, struct scree_error *err)
 {
     struct request *request, **at = &api->first;
 
@@ -425,7 +425,7 @@ int scree_api_ask(struct scree_api *api, const char *method, const char *path,
     return 0;
 }
 
-void scree_api_forget(struct scree_api *api, const void *context)
+void scree_cluster_forget(struct scree_cluster *api, const void *context)
 {
     for (struct request *request = api->first; request; request = request->next)
         if (request->context == context)

@@ -1,4 +1,4 @@
-#include "plugin/http.h"
+#include "plugin/pages.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "plugin/log.h"
+#include "plugin/journal.h"
 #include "plugin/peer.h"
 
 #define PATIENCE_NS UINT64_C(5000000000)
@@ -20,14 +20,14 @@ static bool starts(const uint8_t *bytes, size_t n, const char *word)
     return n >= strlen(word) && memcmp(bytes, word, strlen(word)) == 0;
 }
 
-int scree_http_parse(const uint8_t *bytes, size_t n, char *path, size_t n_path, bool *ret_head)
+int scree_pages_parse(const uint8_t *bytes, size_t n, char *path, size_t n_path, bool *ret_head)
 {
     const uint8_t *line_end, *at, *end;
     size_t length;
 
     *ret_head = starts(bytes, n, "HEAD ");
     if (!memmem(bytes, n, "\r\n\r\n", 4))
-        return n < SCREE_HTTP_REQUEST_BYTES ? 0 : -EBADMSG;
+        return n < SCREE_PAGES_REQUEST_BYTES ? 0 : -EBADMSG;
     line_end = memchr(bytes, '\r', n);
     if (!*ret_head && !starts(bytes, n, "GET "))
         return memmem(bytes, (size_t)(line_end - bytes), " HTTP/1.", 8) ? -ENOTSUP : -EBADMSG;
@@ -47,7 +47,7 @@ int scree_http_parse(const uint8_t *bytes, size_t n, char *path, size_t n_path, 
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-static void close_connection(struct scree_http_connection *connection)
+static void close_connection(struct scree_pages_connection *connection)
 {
     scree_loop_close(connection->http->loop, &connection->source);
     scree_buffer_done(&connection->request);
@@ -72,7 +72,7 @@ static const char *status_text(unsigned status)
     return "";
 }
 
-static void write_answer(struct scree_http_connection *connection, unsigned status,
+static void write_answer(struct scree_pages_connection *connection, unsigned status,
                          struct scree_buffer *body, bool is_head)
 {
     char head[256];
@@ -92,7 +92,7 @@ static void write_answer(struct scree_http_connection *connection, unsigned stat
     scree_buffer_done(body);
 }
 
-static void send_answer(struct scree_http_connection *connection)
+static void send_answer(struct scree_pages_connection *connection)
 {
     const struct scree_buffer *answer = &connection->answer;
 
@@ -114,15 +114,15 @@ static void send_answer(struct scree_http_connection *connection)
     close_connection(connection);
 }
 
-static void answer(struct scree_http_connection *connection)
+static void answer(struct scree_pages_connection *connection)
 {
-    const struct scree_http *http = connection->http;
-    struct scree_buffer body = {.limit = SCREE_HTTP_ANSWER_BYTES};
+    const struct scree_pages *http = connection->http;
+    struct scree_buffer body = {.limit = SCREE_PAGES_ANSWER_BYTES};
     unsigned status = 400;
     char path[64];
     bool is_head;
-    int rc = scree_http_parse(connection->request.bytes, connection->request.n, path, sizeof path,
-                              &is_head);
+    int rc = scree_pages_parse(connection->request.bytes, connection->request.n, path, sizeof path,
+                               &is_head);
 
     if (rc == 0)
         return;
@@ -136,7 +136,7 @@ static void answer(struct scree_http_connection *connection)
 
 static void on_ready(void *context, uint32_t events)
 {
-    struct scree_http_connection *connection = context;
+    struct scree_pages_connection *connection = context;
     uint8_t bytes[1024];
     ssize_t n;
 
@@ -157,12 +157,12 @@ static void on_ready(void *context, uint32_t events)
 }
 
 /* A free connection, or the oldest, whose time is over then. */
-static struct scree_http_connection *take_connection(struct scree_http *http)
+static struct scree_pages_connection *take_connection(struct scree_pages *http)
 {
-    struct scree_http_connection *oldest = &http->connections[0];
+    struct scree_pages_connection *oldest = &http->connections[0];
 
-    for (int i = 0; i < SCREE_HTTP_CONNECTIONS; i++) {
-        struct scree_http_connection *connection = &http->connections[i];
+    for (int i = 0; i < SCREE_PAGES_CONNECTIONS; i++) {
+        struct scree_pages_connection *connection = &http->connections[i];
 
         if (connection->source.fd < 0)
             return connection;
@@ -175,20 +175,20 @@ static struct scree_http_connection *take_connection(struct scree_http *http)
 
 static void on_accept(void *context, uint32_t events)
 {
-    struct scree_http *http = context;
+    struct scree_pages *http = context;
     int fd = accept4(http->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct scree_http_connection *connection;
+    struct scree_pages_connection *connection;
 
     (void)events;
     if (fd < 0)
         return;
     connection = take_connection(http);
-    *connection = (struct scree_http_connection){
+    *connection = (struct scree_pages_connection){
         .http = http,
         .source = {.fd = fd, .ready = on_ready, .context = connection},
         .start_ns = scree_now_ns(),
-        .request.limit = SCREE_HTTP_REQUEST_BYTES + 1024,
-        .answer.limit = SCREE_HTTP_ANSWER_BYTES + 1024};
+        .request.limit = SCREE_PAGES_REQUEST_BYTES + 1024,
+        .answer.limit = SCREE_PAGES_ANSWER_BYTES + 1024};
     if (scree_loop_add(http->loop, &connection->source, EPOLLIN, NULL) < 0)
         close_connection(connection);
     if (http->timer.at_ns == 0)
@@ -197,11 +197,11 @@ static void on_accept(void *context, uint32_t events)
 
 static void on_timer(void *context)
 {
-    struct scree_http *http = context;
+    struct scree_pages *http = context;
     uint64_t now = scree_now_ns();
 
-    for (int i = 0; i < SCREE_HTTP_CONNECTIONS; i++) {
-        struct scree_http_connection *connection = &http->connections[i];
+    for (int i = 0; i < SCREE_PAGES_CONNECTIONS; i++) {
+        struct scree_pages_connection *connection = &http->connections[i];
 
         if (connection->source.fd < 0)
             continue;
@@ -271,15 +271,15 @@ static int listen_tcp(const char *where, struct scree_error *err)
     return rc;
 }
 
-int scree_http_start(struct scree_http *http, struct scree_loop *loop, const char *listen,
-                     unsigned (*page)(void *context, const char *path, struct scree_buffer *body),
-                     void *context, struct scree_error *err)
+int scree_pages_start(struct scree_pages *http, struct scree_loop *loop, const char *listen,
+                      unsigned (*page)(void *context, const char *path, struct scree_buffer *body),
+                      void *context, struct scree_error *err)
 {
     int fd, rc;
 
-    *http = (struct scree_http){.page = page, .context = context};
-    for (int i = 0; i < SCREE_HTTP_CONNECTIONS; i++)
-        http->connections[i] = (struct scree_http_connection){.http = http, .source.fd = -1};
+    *http = (struct scree_pages){.page = page, .context = context};
+    for (int i = 0; i < SCREE_PAGES_CONNECTIONS; i++)
+        http->connections[i] = (struct scree_pages_connection){.http = http, .source.fd = -1};
     if (strncmp(listen, "unix:", 5) == 0)
         (void)snprintf(http->socket, sizeof http->socket, "%s", listen + 5);
     fd = http->socket[0] ? scree_unix_listen(listen + 5, err) : listen_tcp(listen, err);
@@ -291,15 +291,15 @@ int scree_http_start(struct scree_http *http, struct scree_loop *loop, const cha
     scree_loop_add_timer(loop, &http->timer);
     rc = scree_loop_add(loop, &http->source, EPOLLIN, err);
     if (rc < 0)
-        scree_http_done(http);
+        scree_pages_done(http);
     return rc;
 }
 
-void scree_http_done(struct scree_http *http)
+void scree_pages_done(struct scree_pages *http)
 {
     if (!http->loop)
         return;
-    for (int i = 0; i < SCREE_HTTP_CONNECTIONS; i++)
+    for (int i = 0; i < SCREE_PAGES_CONNECTIONS; i++)
         close_connection(&http->connections[i]);
     scree_loop_close(http->loop, &http->source);
     if (http->socket[0])
