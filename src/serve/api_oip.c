@@ -5,6 +5,7 @@
 
 #include "net/inflate.h"
 #include "serve/oip.h"
+#include "serve/openapi.h"
 
 #define MAX_ANSWER_BYTES ((size_t)256 << 20)
 
@@ -17,6 +18,12 @@ void scree_api_oip_server(void *context, struct scree_request *request)
                    json_pack("{s:s, s:s, s:[s, s, s, s, s]}", "name", "scree", "version",
                              SCREE_VERSION, "extensions", "binary_tensor_data", "classification",
                              "model_configuration", "model_repository", "statistics"));
+}
+
+void scree_api_openapi(void *context, struct scree_request *request)
+{
+    (void)context;
+    scree_reply_static(request, 200, "application/json", scree_openapi, scree_openapi_bytes);
 }
 
 /* ---- models ---- */
@@ -313,22 +320,39 @@ static int infer(struct scree_server *server, struct scree_request *request, con
     return rc;
 }
 
+int scree_oip_body(const struct scree_server *server, const struct scree_request *request,
+                   struct scree_buffer *inflated, const uint8_t **ret_body, size_t *ret_n,
+                   struct scree_error *err)
+{
+    const char *encoding = scree_request_header(request, "content-encoding");
+    size_t n = 0;
+    const uint8_t *body = scree_request_body(request, &n);
+    int rc;
+
+    *inflated = (struct scree_buffer){.limit = server->options.max_body};
+    if (encoding && scree_inflate_knows(encoding)) {
+        rc = scree_inflate(body, n, inflated, err);
+        if (rc < 0)
+            return rc;
+        body = inflated->bytes;
+        n = inflated->n;
+    }
+    *ret_body = body;
+    *ret_n = n;
+    return 0;
+}
+
 void scree_api_oip_infer(void *context, struct scree_request *request)
 {
     struct scree_server *server = context;
-    const char *encoding = scree_request_header(request, "content-encoding");
-    struct scree_buffer inflated = {.limit = server->options.max_body};
     struct scree_oip_request *oip = malloc(sizeof *oip);
+    struct scree_buffer inflated = {0};
+    const uint8_t *body = NULL;
     struct scree_error err;
     size_t n = 0;
-    const uint8_t *body = scree_request_body(request, &n);
-    int rc = oip ? 0 : scree_fail_memory(&err, sizeof *oip);
+    int rc = oip ? scree_oip_body(server, request, &inflated, &body, &n, &err)
+                 : scree_fail_memory(&err, sizeof *oip);
 
-    if (rc >= 0 && encoding && scree_inflate_knows(encoding)) {
-        rc = scree_inflate(body, n, &inflated, &err);
-        body = inflated.bytes;
-        n = inflated.n;
-    }
     if (rc >= 0) {
         scree_oip_request_init(oip, n);
         rc = infer(server, request, body, n, oip, &err);

@@ -410,7 +410,7 @@ static bool path_fits(struct scree_request *request, const char *pattern)
     memset(request->parts, 0, sizeof request->parts);
     while (*pattern && *at) {
         if (*pattern == '*') {
-            size_t n = strcspn(at, "/");
+            size_t n = strcspn(at, pattern[1] == ':' ? "/:" : "/");
 
             if (n == 0 || n_parts == MAX_PARTS)
                 return false;

@@ -128,6 +128,12 @@ void scree_oip_response_done(struct scree_oip_response *response);
 uint64_t scree_oip_deadline(const struct scree_server *server,
                             const struct scree_oip_request *request, uint64_t start_ns);
 
+/* The body of a request of REST, u8[*ret_n], as it was before it was compressed; `inflated` is to
+ * be done with in any case. Errors: those of scree_inflate(). */
+int scree_oip_body(const struct scree_server *server, const struct scree_request *request,
+                   struct scree_buffer *inflated, const uint8_t **ret_body, size_t *ret_n,
+                   struct scree_error *err);
+
 /* ---- what both translations need ---- */
 
 /* Product of dims int64_t[rank]: the number of elements. Errors: EINVAL (a negative dimension,

@@ -49,5 +49,14 @@ const struct scree_route scree_routes[] = {
     {"POST", "/v2/repository/index", SCREE_ROUTE_QUICK, NULL, scree_api_oip_index},
     {"POST", "/v2/repository/models/*/load", SCREE_ROUTE_ADMIN, NULL, scree_api_oip_load},
     {"POST", "/v2/repository/models/*/unload", SCREE_ROUTE_ADMIN, NULL, scree_api_oip_unload},
+    /* TensorFlow Serving */
+    {"GET", "/v1/models/*", SCREE_ROUTE_QUICK, NULL, scree_api_tfs_status},
+    {"GET", "/v1/models/*/versions/*", SCREE_ROUTE_QUICK, NULL, scree_api_tfs_status},
+    {"GET", "/v1/models/*/metadata", SCREE_ROUTE_QUICK, NULL, scree_api_tfs_metadata},
+    {"GET", "/v1/models/*/versions/*/metadata", SCREE_ROUTE_QUICK, NULL, scree_api_tfs_metadata},
+    {"POST", "/v1/models/*:predict", 0, scree_api_oip_admit, scree_api_tfs_predict},
+    {"POST", "/v1/models/*/versions/*:predict", 0, scree_api_oip_admit, scree_api_tfs_predict},
+    /* what there is */
+    {"GET", "/openapi.json", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_openapi},
     {0},
 };

@@ -91,6 +91,10 @@ scree_handler_fn scree_api_oip_server, scree_api_oip_model, scree_api_oip_model_
     scree_api_oip_config, scree_api_oip_stats, scree_api_oip_admit, scree_api_oip_infer,
     scree_api_oip_index, scree_api_oip_load, scree_api_oip_unload;
 
+/* Those of TensorFlow Serving, and the description of all paths. */
+scree_handler_fn scree_api_tfs_status, scree_api_tfs_metadata, scree_api_tfs_predict,
+    scree_api_openapi;
+
 /* All methods of gRPC; ends with a row of NULL. */
 extern const struct scree_rpc_method scree_rpc_methods[];
 

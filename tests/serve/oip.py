@@ -6,6 +6,8 @@ usage: oip.py SCREE MODELS-FOLDER [TEST...]
 import base64
 import gzip
 import json
+import pathlib
+import re
 import socket
 import struct
 import sys
@@ -296,6 +298,79 @@ def test_statistics():
         assert len(server.json("GET", "/v2/models/stats")["model_stats"]) == 2
         _, text = server.ask("GET", "/metrics")
         assert b'api="oip",code="200"' in text and b"\nnpu_inference_total 3\n" in text
+
+
+def test_tensorflow_serving():
+    with Server() as server:
+        path = "/v1/models/classifier"
+        status, = server.json("GET", path)["model_version_status"]
+        assert status["version"] == "1" and status["state"] == "AVAILABLE"
+        assert status["status"] == {"error_code": "OK", "error_message": ""}
+        about = server.json("GET", path + "/versions/1/metadata")
+        assert about["model_spec"]["name"] == "classifier"
+        signature = about["metadata"]["signature_def"]["signature_def"]["serving_default"]
+        assert signature["inputs"]["image"]["dtype"] == "DT_UINT8"
+        assert [dim["size"] for dim in signature["inputs"]["image"]["tensor_shape"]["dim"]] == [
+            "1", "96", "96", "3"]
+
+        def predict(body, status=200, path=path + ":predict", **headers):
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+            return server.json("POST", path, body, headers, status)
+
+        row = nested(PIXELS, SHAPE[1:])
+        scores = infer(server, [tensor(data=list(PIXELS))])["outputs"][0]["data"]
+        assert predict({"instances": [row]}) == {"predictions": [scores]}
+        assert predict({"instances": [row] * 3}) == {"predictions": [scores] * 3}
+        assert predict({"instances": [{"image": row}] * 2, "signature_name": "serving_default"}) == {
+            "predictions": [scores] * 2}
+        assert predict({"inputs": [row]}) == {"outputs": [scores]}
+        assert predict({"inputs": {"image": [row, row]}}) == {"outputs": [scores] * 2}
+        packed = gzip.compress(json.dumps({"instances": [row]}).encode())
+        assert predict(packed, **{"Content-Encoding": "gzip"}) == {"predictions": [scores]}
+        best = server.json("POST", "/infer?top=1", PICTURE)["predictions"][0]
+        text = {"b64": base64.b64encode(PICTURE).decode()}
+        for body in ({"instances": [text]}, {"instances": [{"image": text}]}):
+            found, = predict(body, path=path + "/versions/1:predict")["predictions"]
+            assert found.index(max(found)) == best["class_id"]
+        assert predict({"inputs": {"image": [text] * 2}})["outputs"] == [found] * 2
+        boxes = predict({"instances": [text]}, path="/v1/models/detector:predict")["predictions"][0]
+        assert len(boxes["detection_boxes"]) == 10 and len(boxes["detection_boxes"][0]) == 4
+        assert isinstance(boxes["num_detections"], (int, float)), boxes
+
+        for body in (b"", b"[]", b"{}", b"{", {"instances": []}, {"instances": 7},
+                     {"instances": [7]}, {"instances": [row[1:]]}, {"instances": [{}]},
+                     {"instances": [{"x": row}]}, {"instances": [row], "inputs": [row]},
+                     {"instances": [row], "signature_name": "other"}, {"inputs": {"x": [row]}},
+                     {"instances": [row, text]}, {"instances": [text, row]},
+                     {"instances": [{"b64": "*"}]}, {"instances": [{"b64": 7}]},
+                     {"instances": [{"b64": ""}]}, {"inputs": row}, {"inputs": "x"},
+                     {"instances": [text] * 65}, {"instances": [float("nan")]},
+                     b'{"instances":' + b"[" * 100000):
+            predict(body, 400)
+        predict({"instances": [row]}, 404, path="/v1/models/none:predict")
+        for path, status in (("/v1/models/none", 404), ("/v1/models/classifier/versions/9", 404),
+                             ("/v1/models/none/metadata", 404), ("/v1/models/a:predict", 404)):
+            server.json("GET", path, status=status)
+
+
+def test_the_description_has_every_path():
+    """/openapi.json has the rows of routes.c, and no others."""
+    routes = (pathlib.Path(__file__).parents[2] / "src/serve/routes.c").read_text()
+    rows = re.findall(r'\{"([A-Z]+)",\s*"([^"]+)"', routes)
+    assert len(rows) > 30, rows
+    with Server() as server:
+        document = server.json("GET", "/openapi.json")
+        described = {(method.upper(), re.sub(r"\{\w+\}", "*", path))
+                     for path, methods in document["paths"].items() for method in methods}
+        assert described == set(rows), described ^ set(rows)
+        for path, methods in document["paths"].items():
+            path = re.sub(r"\{(\w+)\}", lambda name: {"version": "1"}.get(name[1], "classifier"), path)
+            for method in methods:
+                if path == "/v1/events":
+                    continue
+                response, _ = server.ask(method.upper(), path)
+                expected = set(methods[method]["responses"])
+                assert str(response.status) in expected, (method, path, response.status, expected)
 
 
 def test_many_at_once_have_their_own_answers():
