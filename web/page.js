@@ -55,6 +55,8 @@ function fit(bitmap) {
   const view = $("view");
   view.width = bitmap.width;
   view.height = bitmap.height;
+  /* A small picture is shown larger than it is. */
+  view.style.width = bitmap.width < 480 ? Math.min(480, 3 * bitmap.width) + "px" : "";
   view.hidden = false;
   $("empty").hidden = true;
   $("drop").classList.add("full");
