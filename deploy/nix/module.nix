@@ -58,6 +58,32 @@ in
       '';
     };
 
+    serve = {
+      enable = lib.mkEnableOption "the inference server";
+
+      port = lib.mkOption {
+        type = lib.types.port;
+        default = 8080;
+        description = "The port it listens on.";
+      };
+
+      openFirewall = lib.mkOption {
+        type = lib.types.bool;
+        default = false;
+        description = "Whether other machines can reach that port.";
+      };
+
+      settings = lib.mkOption {
+        type = lib.types.attrsOf (lib.types.attrsOf lib.types.anything);
+        default = { };
+        example = {
+          server.models = "/var/lib/scree/models";
+          "model mobilenet".instances = 3;
+        };
+        description = "Sections and settings of its file; `scree serve --help` tells them all.";
+      };
+    };
+
     renderLink = lib.mkOption {
       type = lib.types.bool;
       default = false;
@@ -94,11 +120,13 @@ in
 
     users.groups.render.members = cfg.users;
 
-    systemd.tmpfiles.rules = lib.mkIf cfg.devicePlugin.enable [
-      "d /run/cdi 0755 root root"
-      "d /var/lib/kubelet/device-plugins 0755 root root"
-      "d /var/lib/kubelet/plugins_registry 0755 root root"
-    ];
+    systemd.tmpfiles.rules =
+      lib.optionals cfg.devicePlugin.enable [
+        "d /run/cdi 0755 root root"
+        "d /var/lib/kubelet/device-plugins 0755 root root"
+        "d /var/lib/kubelet/plugins_registry 0755 root root"
+      ]
+      ++ lib.optional cfg.serve.enable "d /var/lib/scree/models 0755 root root -";
     systemd.services.scree-device-plugin = lib.mkIf cfg.devicePlugin.enable {
       description = "NPU of the RK3588 for Kubernetes pods";
       wantedBy = [ "multi-user.target" ];
@@ -126,5 +154,31 @@ in
         SystemCallFilter = "@system-service";
       };
     };
+
+    environment.etc."scree/serve.ini" = lib.mkIf cfg.serve.enable {
+      text = lib.generators.toINI { } (
+        lib.recursiveUpdate { server.models = "/var/lib/scree/models"; } cfg.serve.settings
+      );
+    };
+
+    # The unit of the package, so that all distributions have the same sandbox.
+    systemd.packages = lib.mkIf cfg.serve.enable [ cfg.package ];
+    systemd.sockets.scree-serve = lib.mkIf cfg.serve.enable {
+      wantedBy = [ "sockets.target" ];
+      listenStreams = [
+        ""
+        (toString cfg.serve.port)
+      ];
+    };
+    systemd.services.scree-serve = lib.mkIf cfg.serve.enable {
+      wantedBy = [ "multi-user.target" ];
+      restartTriggers = [ config.environment.etc."scree/serve.ini".source ];
+      environment = lib.mkIf (cfg.teflon.package != null) {
+        SCREE_TEFLON = "${lib.getLib cfg.teflon.package}/lib/libteflon.so";
+      };
+    };
+    networking.firewall.allowedTCPPorts = lib.mkIf (cfg.serve.enable && cfg.serve.openFirewall) [
+      cfg.serve.port
+    ];
   };
 }

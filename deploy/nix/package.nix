@@ -7,6 +7,7 @@
   pkg-config,
   python3,
   cmocka,
+  gnutls,
   jansson,
   libjpeg,
   libmicrohttpd,
@@ -38,6 +39,7 @@ stdenv.mkDerivation {
   ];
 
   buildInputs = [
+    gnutls
     jansson
     libjpeg
     libmicrohttpd
@@ -65,6 +67,9 @@ stdenv.mkDerivation {
 
   postInstall = ''
     install -Dm644 ../deploy/udev/60-scree.rules $out/lib/udev/rules.d/60-scree.rules
+    install -Dm644 -t $out/lib/systemd/system ../deploy/systemd/scree-serve.{service,socket}
+    substituteInPlace $out/lib/systemd/system/scree-serve.service \
+      --replace-fail /usr/bin/scree $out/bin/scree
   '';
 
   meta = {

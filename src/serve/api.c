@@ -99,6 +99,31 @@ int scree_api_check_key(struct scree_server *server, const struct scree_request 
     return check_access(server, request, SCREE_SCOPE_INFER, key, err);
 }
 
+static void refuse_rate(struct scree_server *server, struct scree_request *request, uint32_t wait_s)
+{
+    char seconds[16];
+
+    (void)snprintf(seconds, sizeof seconds, "%u", wait_s);
+    scree_request_add_header(request, "Retry-After", seconds);
+    scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, "reason=\"rate_limit\"", 1);
+    scree_api_json(request, 429, json_pack("{s:s}", "error", "too many requests of this client"));
+}
+
+/* True if the client has asked too often. What is open to all is so for probes, and costs little.
+ */
+static bool is_too_often(struct scree_server *server, struct scree_request *request)
+{
+    uint32_t wait_s;
+
+    if (!server->rate || scree_request_flags(request) & SCREE_ROUTE_OPEN)
+        return false;
+    wait_s =
+        scree_rate_take(server->rate, scree_request_peer(request), scree_request_start_ns(request));
+    if (wait_s > 0)
+        refuse_rate(server, request, wait_s);
+    return wait_s > 0;
+}
+
 void scree_api_gate(void *context, struct scree_request *request)
 {
     struct scree_server *server = context;
@@ -107,9 +132,12 @@ void scree_api_gate(void *context, struct scree_request *request)
                              : flags & (SCREE_ROUTE_OPEN | SCREE_ROUTE_KEY) ? SCREE_SCOPE_OPEN
                                                                             : SCREE_SCOPE_INFER;
     struct scree_error err;
-    int rc =
-        check_access(server, request, scope, scree_request_header(request, "doods-auth-key"), &err);
+    int rc;
 
+    if (is_too_often(server, request))
+        return;
+    rc =
+        check_access(server, request, scope, scree_request_header(request, "doods-auth-key"), &err);
     if (rc >= 0)
         return;
     if (scope == SCREE_SCOPE_INFER || server->options.admin_token_file)

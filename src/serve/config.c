@@ -306,6 +306,8 @@ int scree_config_check(const struct scree_config *config, struct scree_error *er
         return scree_fail(err, EINVAL, "no model: give --model FILE or --models FOLDER");
     if (options->max_body > options->max_bodies)
         return scree_fail(err, EINVAL, "max-body is more than max-bodies, which all bodies share");
+    if (!options->tls_cert != !options->tls_key)
+        return scree_fail(err, EINVAL, "tls-cert and tls-key need each other");
     if (options->require_npu && options->device && strcmp(options->device, "cpu") == 0)
         return scree_fail(err, EINVAL, "the NPU is required, but the device is the CPU");
     return 0;

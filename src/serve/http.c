@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/checked.h"
+#include "serve/tls.h"
 
 /* Of a body that is too large, to answer politely. */
 #define MAX_DISCARDED_BYTES ((size_t)1 << 20)
@@ -752,7 +753,15 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 static int start_daemon(struct scree_http *http, const struct scree_http_options *options,
                         struct scree_error *err)
 {
-    const unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    const unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+                               (options->tls ? MHD_USE_TLS : 0);
+    /* The last row is the end of both. */
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)scree_tls_choose},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL},
+    };
 
     errno = 0;
     http->mhd = MHD_start_daemon(
@@ -762,7 +771,8 @@ static int start_daemon(struct scree_http *http, const struct scree_http_options
         MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         http->limits.max_header_bytes + http->limits.max_headers * 64 + MORE_BYTES,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http, MHD_OPTION_END);
+        on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http, MHD_OPTION_ARRAY,
+        options->tls ? tls : tls + 2, MHD_OPTION_END);
     if (http->mhd)
         return 0;
     (void)close(options->listener);

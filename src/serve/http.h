@@ -70,6 +70,7 @@ struct scree_route {
 typedef void scree_answered_fn(void *context, const struct scree_request *request, int status);
 
 struct scree_http_options {
+    bool tls;                         /* with the certificate of tls.h */
     int listener;                     /* a socket that listens; taken over, on failure too */
     const struct scree_route *routes; /* end with a row of NULL; borrowed */
     scree_handler_fn *gate;           /* asked before a route's `admit`; may refuse by replying */

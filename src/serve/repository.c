@@ -421,39 +421,56 @@ static struct scree_versions policy_of(const struct scree_repository *repository
     return versions;
 }
 
-/* Loads the highest versions of the entry's name that are wanted, from this entry back; `first` is
- * the name's lowest one. Returns how many failed. */
-static int load_name(struct scree_repository *repository, struct entry *first,
-                     struct scree_error *err)
+/* Takes an entry's model away: it is not there any more, or not wanted. */
+static void put_aside(struct scree_repository *repository, struct entry *entry, bool allowed)
 {
-    const struct scree_versions policy = policy_of(repository, first->name);
-    struct entry *versions[SCREE_MAX_VERSIONS];
-    uint32_t n = 0, n_good = 0;
-    int n_failed = 0;
+    set_served(repository, entry, NULL,
+               !entry->found ? ""
+               : allowed     ? "a newer version is loaded"
+                             : "the policy for versions leaves it out");
+    entry->identity = (struct identity){0};
+}
+
+/* The versions of a name from `first`, its lowest one, on; the highest if there are too many. */
+static uint32_t list_versions(struct entry *first, struct entry **versions)
+{
+    uint32_t n = 0;
 
     for (struct entry *e = first; e && strcmp(e->name, first->name) == 0; e = e->next) {
         if (n == SCREE_MAX_VERSIONS)
             memmove(versions, versions + 1, (--n) * sizeof versions[0]);
         versions[n++] = e;
     }
-    while (n-- > 0) {
-        struct entry *entry = versions[n];
-        bool allowed = scree_versions_allow(&policy, entry->number);
+    return n;
+}
+
+/* Loads the highest versions of a name that are wanted; `first` is its lowest one. What is not
+ * wanted any more is taken away after that, so that there is always one to answer. Returns how many
+ * failed. */
+static int load_name(struct scree_repository *repository, struct entry *first,
+                     struct scree_error *err)
+{
+    const struct scree_versions policy = policy_of(repository, first->name);
+    struct entry *versions[SCREE_MAX_VERSIONS];
+    bool is_wanted[SCREE_MAX_VERSIONS] = {false};
+    uint32_t n = list_versions(first, versions), n_good = 0;
+    int n_failed = 0;
+
+    for (uint32_t i = n; i-- > 0 && n_good < policy.keep;) {
+        struct entry *entry = versions[i];
         struct identity now;
 
-        if (n_good == policy.keep || !allowed || !entry->found) {
-            set_served(repository, entry, NULL,
-                       !entry->found ? ""
-                       : allowed     ? "a newer version is loaded"
-                                     : "the policy for versions leaves it out");
-            entry->identity = (struct identity){0};
+        is_wanted[i] = entry->found && scree_versions_allow(&policy, entry->number);
+        if (!is_wanted[i])
             continue;
-        }
         if (identify(entry->path, &now) && !is_same(&now, &entry->identity) &&
             load(repository, entry, n_failed == 0 ? err : NULL) < 0)
             n_failed++;
         n_good += entry->served != NULL;
     }
+    for (uint32_t i = 0; i < n; i++)
+        if (!is_wanted[i])
+            put_aside(repository, versions[i], scree_versions_allow(&policy, versions[i]->number));
     return n_failed;
 }
 

@@ -11,6 +11,9 @@
 
 #include "device/discover.h"
 #include "serve/listen.h"
+#include "serve/sandbox.h"
+#include "serve/systemd.h"
+#include "serve/tls.h"
 
 #define GRPC_PORT        8001 /* Triton's */
 #define MAX_DECODERS     64
@@ -213,6 +216,20 @@ static uint32_t count_cores(const struct scree_server *server)
     return npu.n_cores;
 }
 
+/* Before models, which strangers have made, and delegates. */
+static void enter_sandbox(struct scree_server *server)
+{
+    char text[sizeof((struct scree_error *)0)->text + 64];
+    const char *zmq = server->options.zmq;
+    struct scree_error err;
+
+    if (server->options.sandbox != 0 ||
+        scree_sandbox_enter(zmq && strncmp(zmq, "ipc:", 4) == 0, &err) >= 0)
+        return;
+    (void)snprintf(text, sizeof text, "there is no sandbox: %s", err.text);
+    scree_log(&server->log, SCREE_LOG_WARNING, text, NULL);
+}
+
 static int open_models(struct scree_server *server, struct scree_error *err)
 {
     const struct scree_server_options *options = &server->options;
@@ -236,6 +253,7 @@ static int open_models(struct scree_server *server, struct scree_error *err)
             scree_zmq_new(options->zmq, scree_api_frigate, server, &server->log, &server->zmq, err);
     if (rc < 0)
         return rc;
+    enter_sandbox(server);
     rc = scree_repository_scan(server->repository, &why);
     server->is_loaded = true;
     if (rc < 0)
@@ -249,6 +267,23 @@ static uint32_t count_decoders(void)
     long n = sysconf(_SC_NPROCESSORS_ONLN);
 
     return n < 1 ? 1 : n > MAX_DECODERS ? MAX_DECODERS : (uint32_t)n;
+}
+
+static int make_rate(struct scree_server *server, struct scree_error *err)
+{
+    server->rate = malloc(sizeof *server->rate);
+    if (!server->rate)
+        return scree_fail_memory(err, sizeof *server->rate);
+    scree_rate_init(server->rate, server->options.rate, server->options.burst);
+    return 0;
+}
+
+/* The socket that systemd has for us, or one of our own. */
+static int open_listener(const struct scree_server_options *options, struct scree_error *err)
+{
+    int fd = scree_systemd_listener();
+
+    return fd >= 0 ? fd : scree_listen(options->address, (uint16_t)options->port, err);
 }
 
 static void log_start(struct scree_server *server)
@@ -282,6 +317,7 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
         .answered = on_answered,
         .context = server,
         .limits = http_limits(options),
+        .tls = options->tls_cert != NULL,
     };
     int rc;
 
@@ -300,6 +336,10 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     rc = open_signals(server, err);
     if (rc >= 0)
         rc = read_tokens(server, err);
+    if (rc >= 0 && options->tls_cert)
+        rc = scree_tls_new(options->tls_cert, options->tls_key, &server->tls, err);
+    if (rc >= 0 && options->rate > 0)
+        rc = make_rate(server, err);
     if (rc >= 0)
         rc = scree_metrics_new(&server->metrics, err);
     if (rc >= 0)
@@ -307,7 +347,7 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     if (rc >= 0)
         rc = open_models(server, err);
     if (rc >= 0)
-        rc = http.listener = scree_listen(options->address, (uint16_t)options->port, err);
+        rc = http.listener = open_listener(options, err);
     if (rc >= 0) {
         server->port = scree_listen_port(http.listener);
         rc = scree_http_new(&http, &server->http, err);
@@ -338,8 +378,21 @@ static void read_signals(struct scree_server *server)
         }
         if (read_tokens(server, &err) < 0)
             scree_log(&server->log, SCREE_LOG_ERROR, err.text, NULL);
+        if (server->tls && scree_tls_reload(server->tls, &err) < 0)
+            scree_log(&server->log, SCREE_LOG_ERROR, err.text, NULL);
         scree_reload_now(server->reload);
     }
+}
+
+/* Tells the watchdog that the event loop goes round. */
+static void ping(struct scree_server *server)
+{
+    uint64_t now = now_ms();
+
+    if (server->watchdog_ms == 0 || now - server->ping_ms < server->watchdog_ms)
+        return;
+    server->ping_ms = now;
+    scree_systemd_notify("WATCHDOG=1");
 }
 
 static int wait_for_events(struct scree_server *server, struct scree_error *err)
@@ -359,6 +412,7 @@ static int wait_for_events(struct scree_server *server, struct scree_error *err)
     scree_http_run(server->http);
     if (server->rpc)
         scree_rpc_run(server->rpc);
+    ping(server);
     return 0;
 }
 
@@ -372,8 +426,11 @@ int scree_server_run(struct scree_server *server, struct scree_error *err)
     uint64_t end;
     int rc = 0;
 
+    server->watchdog_ms = scree_systemd_watchdog_ms();
+    scree_systemd_notify("READY=1");
     while (rc >= 0 && !server->stopping)
         rc = wait_for_events(server, err);
+    scree_systemd_notify("STOPPING=1");
     scree_http_drain(server->http);
     if (server->rpc)
         scree_rpc_drain(server->rpc);
@@ -398,6 +455,8 @@ void scree_server_free(struct scree_server *server)
     pthread_mutex_destroy(&server->findings.lock);
     scree_metrics_free(server->metrics);
     scree_tree_free(server->tree);
+    scree_tls_free(server->tls);
+    free(server->rate);
     scree_turns_done(&server->decoders);
     scree_access_done(&server->access);
     if (server->signals >= 0)

@@ -22,6 +22,7 @@
 #include "serve/http.h"
 #include "serve/log.h"
 #include "serve/metrics.h"
+#include "serve/rate.h"
 #include "serve/reload.h"
 #include "serve/repository.h"
 #include "serve/rpc.h"
@@ -52,7 +53,10 @@ struct scree_server {
     struct scree_findings findings;
     atomic_bool is_loaded; /* models were looked for once */
     struct scree_reload *reload;
-    int signals; /* a descriptor: SIGTERM ... */
+    struct scree_tls *tls;         /* NULL: HTTP */
+    struct scree_rate *rate;       /* NULL: no limit; on the event loop */
+    uint64_t watchdog_ms, ping_ms; /* how often systemd wants to hear, and when it heard last */
+    int signals;                   /* a descriptor: SIGTERM ... */
     uint16_t port;
     bool stopping;
     uint64_t start_s; /* since 1970 */

@@ -7,16 +7,21 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
+import ssl
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import zlib
 
 from server import MODELS, PICTURE, SCREE, Server, main
 
 DELEGATE = os.environ.get("DELEGATE", "")
+SANDBOX_IS_OFF = os.environ.get("SCREE_SANDBOX") == "off"
 
 
 def metrics(server, token=None):
@@ -158,6 +163,136 @@ def test_tokens():
                 "POST", "/infer", PICTURE,
                 {"Authorization": "Bearer the-third-token"})[0].status == 200)
             server.json("POST", "/infer", PICTURE, {"Authorization": "Bearer the-first-token"}, 401)
+
+
+def test_rate():
+    with Server("--rate", "2", "--burst", "3") as server:
+        answers = [server.ask("POST", "/infer", PICTURE)[0] for _ in range(6)]
+        statuses = [answer.status for answer in answers]
+        assert statuses[:3] == [200] * 3 and statuses[-1] == 429, statuses
+        assert answers[-1].getheader("Retry-After") == "1"
+        for _ in range(10):
+            server.json("GET", "/health")
+        time.sleep(1.2)
+        server.json("POST", "/infer", PICTURE)
+
+
+def make_certificate(folder, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", f"subjectAltName=DNS:{name}", "-keyout", f"{folder}/key.pem",
+                    "-out", f"{folder}/cert.pem"], check=True, capture_output=True)
+
+
+def ask_tls(server, folder, name, version=None):
+    context = ssl.create_default_context(cafile=f"{folder}/cert.pem")
+    if version:
+        context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", server.port), 20) as peer:
+        with context.wrap_socket(peer, server_hostname=name) as tls:
+            tls.sendall(b"POST /infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                        b"Content-Length: %d\r\n\r\n" % len(PICTURE) + PICTURE)
+            answer = b""
+            while part := tls.recv(65536):
+                answer += part
+    return answer
+
+
+def test_tls():
+    if not shutil.which("openssl"):
+        print("   skipped: no openssl to make certificates with")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        make_certificate(folder, "one.example")
+        with Server("--tls-cert", f"{folder}/cert.pem", "--tls-key", f"{folder}/key.pem",
+                    models=("classifier",)) as server:
+            assert b" 200 " in ask_tls(server, folder, "one.example")[:20]
+            assert b" 200 " in ask_tls(server, folder, "one.example", ssl.TLSVersion.TLSv1_2)[:20]
+            for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+                try:
+                    ask_tls(server, folder, "one.example", version)
+                    raise AssertionError(f"{version} was spoken")
+                except (ssl.SSLError, ConnectionError, ValueError):
+                    pass
+            make_certificate(folder, "two.example")
+            server.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: is_served(server, folder, "two.example"))
+            # Files that do not go together change nothing.
+            shutil.copy(f"{folder}/cert.pem", f"{folder}/good.pem")
+            make_certificate(folder, "three.example")
+            shutil.copy(f"{folder}/good.pem", f"{folder}/cert.pem")
+            server.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: any("is not the key of" in line for line in server.log))
+            assert b" 200 " in ask_tls(server, folder, "two.example")[:20]
+
+
+def is_served(server, folder, name):
+    try:
+        return b" 200 " in ask_tls(server, folder, name)[:20]
+    except ssl.SSLError:
+        return False
+
+
+def test_sandbox():
+    with Server(models=("classifier",)) as server:
+        status = open(f"/proc/{server.process.pid}/status").read()
+        if SANDBOX_IS_OFF or any("no sandbox" in line for line in server.log):
+            print("   skipped: no sandbox in this build or on this kernel")
+            return
+        assert re.search(r"^NoNewPrivs:\s1$", status, re.M), status
+        assert re.search(r"^Seccomp:\s2$", status, re.M), status
+        for task in os.listdir(f"/proc/{server.process.pid}/task"):
+            status = open(f"/proc/{server.process.pid}/task/{task}/status").read()
+            assert re.search(r"^Seccomp:\s2$", status, re.M), status
+
+
+def test_systemd():
+    """Readiness, the watchdog, a socket that is there already, and the end."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as given:
+        path = f"{folder}/notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(20)
+            def hand_over():
+                if given.fileno() == 3:
+                    os.set_inheritable(3, True)
+                else:
+                    os.dup2(given.fileno(), 3)
+
+            script = ("import os, sys\nos.environ['LISTEN_PID'] = str(os.getpid())\n"
+                      "os.execv(sys.argv[1], sys.argv[1:])")
+            environment = dict(os.environ, NOTIFY_SOCKET=path, LISTEN_FDS="1",
+                               WATCHDOG_USEC="400000")
+            process = subprocess.Popen(
+                [sys.executable, "-c", script, SCREE, "serve", "--model",
+                 str(MODELS / "shapes_classifier.tflite")], stderr=subprocess.DEVNULL,
+                env=environment, preexec_fn=hand_over, close_fds=False)
+            assert manager.recv(100) == b"READY=1"
+            pings = [time.monotonic()]
+            for _ in range(3):
+                assert manager.recv(100) == b"WATCHDOG=1"
+                pings.append(time.monotonic())
+            assert pings[-1] - pings[0] < 2, pings
+            with urllib.request.urlopen(f"http://127.0.0.1:{given.getsockname()[1]}/health", timeout=20) as answer:
+                assert json.load(answer)["status"] == "healthy"
+            process.send_signal(signal.SIGTERM)
+            last = b""
+            while last != b"STOPPING=1":
+                last = manager.recv(100)
+            assert process.wait(20) == 0
+
+
+def test_what_was_begun_is_ended():
+    with Server(models=("classifier",)) as server:
+        with socket.create_connection(("127.0.0.1", server.port), 20) as peer:
+            head = b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(PICTURE)
+            peer.sendall(head + PICTURE[:100])
+            time.sleep(0.2)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            peer.sendall(PICTURE[100:])
+            answer = peer.recv(65536)
+        assert b" 200 " in answer[:20] and b"Connection: close" in answer, answer
 
 
 def test_changes_are_seen():
