@@ -16,7 +16,7 @@ PIXELS = (numpy.arange(96 * 96 * 3) % 256).astype(numpy.uint8).reshape(1, 96, 96
 def expect_error(call, *arguments, **more):
     try:
         call(*arguments, **more)
-    except (tritonclient.http.InferenceServerException) as error:
+    except tritonclient.http.InferenceServerException as error:
         return str(error)
     raise AssertionError(f"{call} did not fail")
 
@@ -116,7 +116,7 @@ def test_grpc():
 
 def main():
     for name, test in (("http", test_http), ("grpc", test_grpc)):
-        print(f"tritonclient {tritonclient.http.__package__.split('.')[0]} {name}")
+        print("tritonclient", name)
         test()
         print("ok", name)
 
