@@ -7,6 +7,7 @@
   pkg-config,
   python3,
   cmocka,
+  curl,
   gnutls,
   jansson,
   libjpeg,
@@ -39,6 +40,7 @@ stdenv.mkDerivation {
   ];
 
   buildInputs = [
+    curl
     gnutls
     jansson
     libjpeg
