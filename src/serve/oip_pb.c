@@ -33,7 +33,8 @@ int scree_oip_pb_text(struct scree_oip_request *request, const struct scree_pb_f
 
 static struct scree_pb_reader reader_of(const struct scree_pb_field *field)
 {
-    return (struct scree_pb_reader){field->bytes, field->bytes + field->n};
+    return (struct scree_pb_reader){field->bytes,
+                                    field->n > 0 ? field->bytes + field->n : field->bytes};
 }
 
 /* ---- parameters ---- */
