@@ -207,12 +207,24 @@ static void *on_first_line(void *context, const char *uri, struct MHD_Connection
     return NULL;
 }
 
+/* True if the other side has sent all that it will, and all of it was read. */
+static bool is_at_end(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Closes who is late, and who has gone away in the middle of a request: libmicrohttpd, whose epoll
+ * is edge-triggered, misses an end that comes together with bytes. */
 static void close_late(struct scree_http *http)
 {
     uint64_t now = now_ns();
 
     for (struct connection *c = http->connections; c; c = c->next)
-        if (c->deadline_ns < now || (http->draining && c->stage == STAGE_IDLE)) {
+        if (c->deadline_ns < now || (http->draining && c->stage == STAGE_IDLE) ||
+            ((c->stage == STAGE_HEADERS || c->stage == STAGE_BODY) && c->deadline_ns < UINT64_MAX &&
+             is_at_end(c->fd))) {
             (void)shutdown(c->fd, SHUT_RDWR);
             c->deadline_ns = UINT64_MAX;
         }
@@ -1007,9 +1019,7 @@ size_t scree_request_n_answered(const struct scree_request *request)
 
 bool scree_request_is_gone(const struct scree_request *request)
 {
-    char byte;
-
-    return recv(request->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return is_at_end(request->connection->fd);
 }
 
 void scree_request_add_header(struct scree_request *request, const char *name, const char *value)

@@ -130,6 +130,17 @@ def test_refusals():
         server.json("GET", "/health")
 
 
+def test_who_leaves_in_the_middle_leaves_room():
+    request = b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(PICTURE) + PICTURE
+    with Server("--max-connections-per-ip", "20") as server:
+        for i in range(200):
+            with socket.create_connection(("127.0.0.1", server.port), 20) as peer:
+                peer.sendall(request[:1 + i * (len(request) - 2) // 200])
+            if i % 10 == 9:
+                time.sleep(0.25)
+        server.json("POST", "/infer", PICTURE)
+
+
 def test_a_body_that_is_too_large_is_refused_by_its_headers():
     with Server() as server:
         for length in (b"10485761", b"9223372036854775807", b"99999999999999999999999"):
