@@ -286,7 +286,7 @@ class Node:
               f"--service-account-signing-key-file={keys}/accounts.key",
               "--service-account-issuer=https://kubernetes.default.svc",
               f"--kubelet-client-certificate={keys}/client.crt", f"--kubelet-client-key={keys}/client.key",
-              "--feature-gates=ResourceHealthStatus=true")
+              "--kubelet-preferred-address-types=InternalIP", "--feature-gates=ResourceHealthStatus=true")
         wait_for("the API server", lambda: self.ok("kubectl", "get", "--raw", "/readyz"), 120)
         start("scheduler", "kube-scheduler", f"--kubeconfig={keys}/scheduler.conf",
               f"--authentication-kubeconfig={keys}/scheduler.conf", f"--authorization-kubeconfig={keys}/scheduler.conf",
