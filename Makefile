@@ -1,7 +1,7 @@
 # A thin front to meson and tools/; see README.md.
 BUILD := build
 
-.PHONY: all demo check oracle bench fuzz format install clean
+.PHONY: all demo check check-k8s oracle bench fuzz format install clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -15,6 +15,10 @@ demo: all
 check:
 	tools/bootstrap check
 	tools/check
+
+# As root: a real Kubernetes node in namespaces of its own; see tools/check_k8s --help.
+check-k8s: $(BUILD)/build.ninja
+	tools/check_k8s $(BUILD)
 
 oracle: all
 	ninja -C $(BUILD) oracle

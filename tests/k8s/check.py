@@ -174,7 +174,7 @@ def show_emulated(node):
     load = Load(node.service("scree", "scree-server"), 1)
     try:
         node.kubectl("rollout", "status", "deployment/scree-server", "-n", "scree", "--timeout=120s")
-        wait_for("the old pods are gone", lambda: node.phases("scree", SERVER) == {"Running": 2}, 60)
+        wait_for("the old pods are gone", lambda: len(node.get("pods", "-n", "scree", "-l", SERVER)["items"]) == 2, 60)
     finally:
         load.end()
     require("RollingUpdate on 3 shares, requests going on", load.done and not load.failed,

@@ -15,9 +15,9 @@ int main(int argc, char **argv)
 
     if (argc != 2 && argc != 4)
         return 2;
-    if (argc == 4 &&
-        mknod(argv[1], S_IFCHR | 0666,
-              makedev((unsigned)strtoul(argv[2], NULL, 10), (unsigned)strtoul(argv[3], NULL, 10))) < 0) {
+    if (argc == 4 && mknod(argv[1], S_IFCHR | 0666,
+                           makedev((unsigned)strtoul(argv[2], NULL, 10),
+                                   (unsigned)strtoul(argv[3], NULL, 10))) < 0) {
         (void)printf("mknod: %s\n", strerror(errno));
     } else {
         fd = open(argv[1], O_RDWR | O_CLOEXEC);
