@@ -9,7 +9,8 @@
  * machine, or an emulated NPU, half a second is nothing. */
 #define LATE_NS     (RESET_NS - RESET_NS / 10)
 #define LATE_FACTOR 8
-/* Fewer bytes may well be the same for different inputs. */
+/* Fewer bytes are often the same for different inputs, and the CPU would have much to look after.
+ */
 #define MIN_STALE_BYTES 256
 
 /* The finalizer of SplitMix64, by Steele, Lea and Flood (2014). */
@@ -128,6 +129,13 @@ static bool is_stale(const struct scree_run_check *check)
            check->out == check->last_out;
 }
 
+void scree_check_trust(struct scree_run_check *check)
+{
+    check->has_last = true;
+    check->last_in = check->in;
+    check->last_out = check->out;
+}
+
 enum scree_delegate_end scree_check_end(struct scree_run_check *check,
                                         const struct scree_delegate_measure *measure)
 {
@@ -139,8 +147,6 @@ enum scree_delegate_end scree_check_end(struct scree_run_check *check,
         return SCREE_DELEGATE_LOST;
     if (is_stale(check))
         return SCREE_DELEGATE_STALE;
-    check->has_last = true;
-    check->last_in = check->in;
-    check->last_out = check->out;
+    scree_check_trust(check);
     return SCREE_DELEGATE_OK;
 }

@@ -6,13 +6,15 @@
  *
  *   canary      outputs are filled with a pattern before; 16 bytes of it left in a row were never
  *               written
- *   staleness   other inputs must give other outputs: a job that did not run leaves the last run's
+ *   staleness   a job that did not run leaves the last run's outputs. So the same outputs for other
+ *               inputs are suspicious - not bad, since outputs can saturate: the caller has
+ *               to find out, and says scree_check_trust() if they were right
  *   time        a run that takes the kernel's half second more than others had a job reset, unless
  *               the interrupts tell that it had not
  *   interrupts  each task of the NPU ends in one; fewer than there are tasks means lost ones
  *
- * A wrong alarm costs a run on the CPU, nothing else. Wrong bytes that a job really wrote are not
- * found this way.
+ * A wrong alarm of the other checks costs a run on the CPU, nothing else. Wrong bytes that a job
+ * really wrote are not found this way.
  *
  * Memory: none kept but the struct. Threads: one. */
 #ifndef SCREE_DELEGATE_CHECK_H
@@ -61,5 +63,8 @@ void scree_check_output(struct scree_run_check *check, const void *data, size_t 
 /* Judges the run and remembers it if it was good. */
 enum scree_delegate_end scree_check_end(struct scree_run_check *check,
                                         const struct scree_delegate_measure *measure);
+
+/* Remembers a run as good that was judged to be stale. */
+void scree_check_trust(struct scree_run_check *check);
 
 #endif

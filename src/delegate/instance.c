@@ -421,6 +421,11 @@ int scree_delegate_difference(const struct scree_delegate_instance *instance, ui
     return worst;
 }
 
+void scree_delegate_trust(struct scree_delegate_instance *instance, uint32_t index)
+{
+    scree_check_trust(&instance->runs[index].check);
+}
+
 void scree_delegate_restore(struct scree_delegate_instance *instance, uint32_t index)
 {
     const struct scree_part *part = &instance->runs[index].part;

@@ -62,7 +62,7 @@ enum scree_delegate_end {
     SCREE_DELEGATE_OK,
     SCREE_DELEGATE_FAILED,    /* the delegate says so */
     SCREE_DELEGATE_UNTOUCHED, /* a part of an output was not written */
-    SCREE_DELEGATE_STALE,     /* other inputs, yet the same outputs as before */
+    SCREE_DELEGATE_STALE,     /* other inputs, yet the same outputs as before: perhaps bad */
     SCREE_DELEGATE_LATE,      /* it took as long as the kernel waits for a job that hangs */
     SCREE_DELEGATE_LOST,      /* the NPU has done fewer tasks than there are */
     SCREE_DELEGATE_DIED,      /* its process crashed, or hung and was killed */
@@ -89,9 +89,12 @@ void scree_delegate_expect(struct scree_delegate_instance *instance, uint32_t pa
 enum scree_delegate_end scree_delegate_run(struct scree_delegate_instance *instance,
                                            uint32_t index);
 
-/* By how many quantization steps the outputs of part `index`'s last run, a good one, differ at most
- * from what is now where they are bound, but for one byte in 256 of each. */
+/* By how many quantization steps the outputs of part `index`'s last run, good or stale, differ at
+ * most from what is now where they are bound, but for one byte in 256 of each. */
 int scree_delegate_difference(const struct scree_delegate_instance *instance, uint32_t index);
+
+/* Remembers part `index`'s last run, a stale one, as good. */
+void scree_delegate_trust(struct scree_delegate_instance *instance, uint32_t index);
 
 /* Puts these outputs where they are bound once more. */
 void scree_delegate_restore(struct scree_delegate_instance *instance, uint32_t index);

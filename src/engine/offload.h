@@ -40,7 +40,8 @@ int scree_offload_run(struct scree_offload *offload, uint32_t index, struct scre
 
 /* Compares the CPU's outputs of part `index` with those of the run before. If they are about the
  * same, the outputs are again those of the run; if not, they stay the CPU's, which is -ENODEV if
- * the NPU is required. */
+ * the NPU is required. They stay the CPU's, too, where the run left what the run before had left:
+ * that is right if they are about the same, and may be a lost job's. */
 int scree_offload_compare(struct scree_offload *offload, uint32_t index, struct scree_error *err);
 
 /* Why the delegate does not run operator `index` of the file; "" if it does. Static, or lives as

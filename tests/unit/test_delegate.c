@@ -37,6 +37,7 @@ static struct scree_model *open_model(const char *path)
 struct branches {
     struct tw *tw;
     enum scree_type type;
+    int32_t bias; /* added to each */
     struct scree_model *model;
 };
 
@@ -67,7 +68,7 @@ static void conv(struct branches *b, int32_t in, int32_t in_c, int32_t out, int3
     for (int32_t i = 0; i < n; i++)
         weights[i] = (uint8_t)(i * 37 + in * 11);
     for (int32_t i = 0; i < channels; i++)
-        bias[i] = (i * 977 + in) % 3001 - 1500;
+        bias[i] = b->bias + (i * 977 + in) % 3001 - 1500;
     filter = tw_constant(b->tw, "weights", b->type,
                          out_c ? TW_SHAPE(out_c, kernel, kernel, in_c)
                                : TW_SHAPE(1, kernel, kernel, in_c),
@@ -114,6 +115,24 @@ static void open_branches(struct branches *b, enum scree_type type)
     conv(b, left, 8, low, 4, 3, 2);
     conv(b, sum, 8, last, 5, 1, 1);
     tw_ports(b->tw, TW_LIST(in), TW_LIST(last, low, first));
+    bytes = tw_finish(b->tw, &n);
+    if (scree_model_open_memory(bytes, n, &b->model, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+/* A convolution whose outputs are all at the end of their range, whatever goes in. */
+static void open_saturating(struct branches *b)
+{
+    const uint8_t *bytes;
+    struct scree_error err;
+    int32_t in, out;
+    size_t n;
+
+    *b = (struct branches){.tw = tw_new(), .type = SCREE_TYPE_UINT8, .bias = 10000000};
+    in = activation(b, "in", 12, 4, 0.02f, 128);
+    out = activation(b, "out", 12, 8, 0.05f, 0);
+    conv(b, in, 4, out, 8, 3, 1);
+    tw_ports(b->tw, TW_LIST(in), TW_LIST(out));
     bytes = tw_finish(b->tw, &n);
     if (scree_model_open_memory(bytes, n, &b->model, &err) < 0)
         fail_msg("%s", err.text);
@@ -463,6 +482,32 @@ static void test_a_bad_run_is_done_again_by_the_cpu(void **state)
         assert_int_equal(stats.repeated, stats.n_parts);
         assert_contains(stats.note, late[i].note);
         assert_contains(stats.note, TEST_DELEGATE ": a model in memory: ");
+        scree_session_free(session);
+    }
+    scree_session_free(cpu);
+    close_branches(&b);
+}
+
+/* Outputs that are the same for other inputs may be right; then they are no bad run, and no error
+ * where the NPU is required. */
+static void test_outputs_that_saturate_are_no_bad_runs(void **state)
+{
+    struct scree_session *session, *cpu;
+    struct scree_run_stats stats;
+    struct scree_error err;
+    struct branches b;
+
+    (void)state;
+    open_saturating(&b);
+    cpu = open_cpu(b.model);
+    for (int required = 0; required < 2; required++) {
+        assert_int_equal(try_session(b.model, NULL, NULL, required, &session, &err), 0);
+        for (uint32_t run = 0; run < 20; run++)
+            assert_int_equal(compare_run(session, cpu, run), 0);
+        scree_session_stats(session, &stats);
+        assert_int_equal(stats.verified, 20);
+        assert_int_equal(stats.lost, 0);
+        assert_string_equal(stats.note, "");
         scree_session_free(session);
     }
     scree_session_free(cpu);
@@ -826,6 +871,7 @@ int main(void)
         cmocka_unit_test(test_a_required_npu_makes_it_an_error),
         cmocka_unit_test(test_what_a_delegate_prints_does_not_stop_it),
         cmocka_unit_test(test_a_bad_run_is_done_again_by_the_cpu),
+        cmocka_unit_test(test_outputs_that_saturate_are_no_bad_runs),
         cmocka_unit_test(test_a_delegate_that_dies_costs_a_run),
         cmocka_unit_test(test_a_delegate_that_keeps_dying_is_given_up),
         cmocka_unit_test(test_a_required_npu_makes_a_death_an_error),

@@ -425,6 +425,10 @@ static void test_runs_are_judged(void **state)
     assert_int_equal(judge(&c, 1, a, 1024, 1024, &good), SCREE_DELEGATE_OK);
     assert_int_equal(judge(&c, 1, a, 1024, 1024, &good), SCREE_DELEGATE_OK); /* the same input */
     assert_int_equal(judge(&c, 2, a, 1024, 1024, &good), SCREE_DELEGATE_STALE);
+    assert_int_equal(judge(&c, 2, a, 1024, 1024, &good), SCREE_DELEGATE_STALE);
+    scree_check_trust(&c);
+    assert_int_equal(judge(&c, 2, a, 1024, 1024, &good), SCREE_DELEGATE_OK);
+    assert_int_equal(judge(&c, 3, a, 1024, 1024, &good), SCREE_DELEGATE_STALE);
     assert_int_equal(judge(&c, 2, b, 1024, 1024, &good), SCREE_DELEGATE_OK);
     assert_int_equal(judge(&c, 3, a, 1024, 1024, &late), SCREE_DELEGATE_LATE);
     assert_int_equal(judge(&c, 3, a, 1024, 1024, &slow), SCREE_DELEGATE_OK);
