@@ -114,11 +114,12 @@ static void hang(void)
 /* All that a host has shown, and much of the memory around it. */
 static void corrupt(struct scree_tfl_context *context, struct scree_tfl_tensor *out)
 {
+    volatile size_t far_too_much = 1 << 16; /* no compiler sees it */
     uint8_t *block = malloc(64);
 
     memset(out->data, 0xa5, out->bytes);
     if (block)
-        memset(block, 0x5a, 1 << 16);
+        memset(block, 0x5a, far_too_much);
     memset(context->tensors, 0xa5, context->tensors_size * sizeof context->tensors[0]);
     free(block);
 }
