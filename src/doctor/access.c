@@ -91,15 +91,15 @@ static void not_a_member(struct scree_examination *x, const struct scree_node *n
     if (scree_group_lists(x, node->gid, user->uid)) {
         scree_found(
             x, SCREE_FINDING_ERROR,
-            "You have become a member of the group %s, but after you logged in. Log out and "
-            "in again, or work in a shell that has it.",
+            "You were made a member of group %s after you logged in, which this session does "
+            "not know yet. Log out and in again, or start a shell that does.",
             group);
         scree_fix(x, "newgrp %s", group);
         return;
     }
     scree_found(x, SCREE_FINDING_ERROR,
-                "%s is for the group %s, and you are not in it. Log out and in again after this "
-                "command:",
+                "%s is for members of group %s, and you are none. Become one, then log out and in "
+                "again.",
                 x->npu.node, group);
     if (x->distribution == SCREE_DISTRIBUTION_NIXOS)
         scree_fix_by(x, SCREE_REMEDY_USERS);
@@ -120,13 +120,13 @@ static void wrong_group(struct scree_examination *x, const struct scree_node *no
         scree_fix_by(x, SCREE_REMEDY_RULE);
     } else if (x->container == SCREE_CONTAINER_KUBERNETES) {
         scree_found(x, SCREE_FINDING_ERROR,
-                    "User %u of this pod is not in group %u, which %s is for.", user.uid, node->gid,
-                    x->npu.node);
+                    "%s is for members of group %u, and user %u of this pod is none.", x->npu.node,
+                    node->gid, user.uid);
         scree_fix(x, "in the pod: securityContext: {supplementalGroups: [%u]}", node->gid);
     } else if (x->container != SCREE_CONTAINER_NONE) {
         scree_found(x, SCREE_FINDING_ERROR,
-                    "User %u of this container is not in group %u, which %s is for.", user.uid,
-                    node->gid, x->npu.node);
+                    "%s is for members of group %u, and user %u of this container is none.",
+                    x->npu.node, node->gid, user.uid);
         scree_fix(x, "docker run --device %s --group-add %u ...", x->npu.node, node->gid);
     } else {
         not_a_member(x, node, &user, group);

@@ -45,12 +45,12 @@ void scree_check_board(struct scree_examination *x)
     } else if (x->npu.has_driver || x->npu.node[0]) {
         x->facts |= SCREE_FACT_BOARD;
         scree_found(x, SCREE_FINDING_OK,
-                    "What board this is cannot be seen here, but the kernel has its NPU.");
+                    "Which board this is cannot be seen here, but its kernel has an NPU to offer.");
     } else if (!told && has_its_cores(x->tree)) {
         x->facts |= SCREE_FACT_BOARD;
         scree_found(
             x, SCREE_FINDING_OK,
-            "What board this is cannot be seen here, but its processor is like an RK3588's.");
+            "Which board this is cannot be seen here, but its processor is like an RK3588's.");
     } else {
         scree_found(x, SCREE_FINDING_ERROR,
                     "%s is no RK3588 board: there is no NPU here that scree can use. Models run on "
@@ -142,7 +142,7 @@ void scree_check_nodes(struct scree_examination *x)
     } else if (x->n_enabled == 0) {
         scree_found(x, SCREE_FINDING_ERROR,
                     "The device tree has the NPU's %u cores, but leaves them off (status "
-                    "\"disabled\") on this board. Newer kernels switch it on for more boards.",
+                    "\"disabled\") on this board. Newer kernels switch them on for more boards.",
                     x->n_nodes);
         scree_fix_by(x, SCREE_REMEDY_KERNEL);
     } else if (x->n_enabled < x->n_nodes) {
@@ -200,7 +200,7 @@ void scree_check_driver(struct scree_examination *x)
         scree_found(x, SCREE_FINDING_ERROR, "The driver rocket is not loaded on the host.");
         scree_fix(x, "on the host: sudo modprobe rocket");
     } else {
-        scree_found(x, SCREE_FINDING_ERROR, "The driver rocket is there, but not loaded.");
+        scree_found(x, SCREE_FINDING_ERROR, "The driver rocket is installed, but not loaded.");
         scree_fix(x, "sudo modprobe rocket");
     }
 }

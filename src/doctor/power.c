@@ -128,7 +128,8 @@ void scree_check_supply(struct scree_examination *x)
         scree_found(x, SCREE_FINDING_OK, "%s is off while the cores sleep.", name);
     else {
         scree_found(x, SCREE_FINDING_ERROR,
-                    "%s is off, and the cores have no power. Half a minute after its start the "
+                    "%s, the NPU's supply, is off: the cores have no power. Half a minute after "
+                    "its start the "
                     "kernel switches off every supply that no driver has asked for; rocket, "
                     "loaded as a module, can be too late for that.",
                     name);
