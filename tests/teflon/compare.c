@@ -5,12 +5,14 @@
  * MAX-STEPS is how many quantization steps an 8-bit output may differ by; -1: any. Of a SOFTMAX its
  * input counts: it makes many steps of one, where a class is neither sure nor out of question. RUNS
  * is how often each picture is run. Prints where each operator runs, then a line a picture, then
- * the counts. Outputs of the delegate's session go to the folder that the environment variable OUT
- * names, and its inputs. Exit code 0 if the best class is always the same and nothing differs by
- * more. */
+ * the counts and the longest run. Outputs of the delegate's session go to the folder that the
+ * environment variable OUT names, and its inputs; of so many runs as the environment variable CHECK
+ * says, one is looked after by the CPU. Exit code 0 if the best class is always the same and
+ * nothing differs by more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/engine.h"
 
@@ -73,7 +75,27 @@ static void save(const char *name, int number, const struct scree_tensor *tensor
 struct pair {
     struct scree_session *npu, *cpu;
     int max_steps, n_runs;
+    double longest_s;
 };
+
+static double now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Runs both on what they were given. */
+static int run_both(struct pair *pair, struct scree_error *err)
+{
+    double start = now_s(), seconds;
+    int rc = scree_session_run(pair->npu, err);
+
+    seconds = now_s() - start;
+    pair->longest_s = seconds > pair->longest_s ? seconds : pair->longest_s;
+    return rc < 0 ? rc : scree_session_run(pair->cpu, err);
+}
 
 static int set_image(struct scree_session *session, const char *path, struct scree_error *err)
 {
@@ -140,7 +162,7 @@ static int compare(const struct pair *pair, const char *path, int number)
     return bad;
 }
 
-static int look(const struct pair *pair, const char *path, int number)
+static int look(struct pair *pair, const char *path, int number)
 {
     struct scree_error err;
     struct scree_tensor in;
@@ -151,7 +173,7 @@ static int look(const struct pair *pair, const char *path, int number)
             return fail(&err);
         scree_session_input(pair->npu, 0, &in);
         save("in", number, &in);
-        if (scree_session_run(pair->npu, &err) < 0 || scree_session_run(pair->cpu, &err) < 0)
+        if (run_both(pair, &err) < 0)
             return fail(&err);
         bad |= compare(pair, path, number);
     }
@@ -163,14 +185,16 @@ int main(int argc, char **argv)
     struct scree_session_options cpu = {.n_threads = 1, .device = "cpu"};
     struct scree_session_options npu = {
         .n_threads = 1, .device = "teflon", .delegate_timeout_ms = 600000};
+    const char *check = getenv("CHECK");
     struct scree_model *model;
     struct scree_run_stats stats;
     struct scree_error err;
-    struct pair pair;
+    struct pair pair = {0};
     int bad = 0;
 
     if (argc < 5)
         return fprintf(stderr, "usage: teflon_compare MODEL MAX-STEPS RUNS IMAGE...\n"), 2;
+    npu.check_every = check ? (uint32_t)strtoul(check, NULL, 10) : 0;
     pair.max_steps = (int)strtol(argv[2], NULL, 10);
     pair.n_runs = (int)strtol(argv[3], NULL, 10);
     if (scree_model_open(argv[1], &model, &err) < 0 ||
@@ -182,10 +206,10 @@ int main(int argc, char **argv)
         bad |= look(&pair, argv[i], i - 4);
     scree_session_stats(pair.npu, &stats);
     printf("%u operators in %u parts on %s; %llu runs of parts: %llu verified, %llu repeated, "
-           "%llu on the CPU at once\n",
+           "%llu on the CPU at once; the longest took %.2f s\n",
            stats.n_nodes, stats.n_parts, stats.device, (unsigned long long)stats.runs,
            (unsigned long long)stats.verified, (unsigned long long)stats.repeated,
-           (unsigned long long)stats.fallbacks);
+           (unsigned long long)stats.fallbacks, pair.longest_s);
     if (stats.note[0])
         printf("%s\n", stats.note);
     scree_session_free(pair.npu);
