@@ -10,6 +10,7 @@
   curl,
   gnutls,
   jansson,
+  libarchive,
   libjpeg,
   libmicrohttpd,
   libspng,
@@ -43,6 +44,7 @@ stdenv.mkDerivation {
     curl
     gnutls
     jansson
+    libarchive
     libjpeg
     libmicrohttpd
     libspng

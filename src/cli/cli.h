@@ -82,6 +82,11 @@ uint64_t scree_cli_macs(const struct scree_session *session);
 /* Prints the graph of the model file `path` for Graphviz. Returns an exit code. */
 int scree_cli_print_dot(const char *path);
 
+/* Finds a library that belongs to the program: in the folder `built` of a build tree, in
+ * ../lib/scree, or as `installed`. Its path into path char[n]. Errors: ENOENT. */
+int scree_cli_find_library(const char *built, const char *file, const char *installed, char *path,
+                           size_t n, struct scree_error *err);
+
 /* Monotonic time in nanoseconds. */
 uint64_t scree_cli_now_ns(void);
 

@@ -286,3 +286,27 @@ uint64_t scree_cli_now_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
+
+int scree_cli_find_library(const char *built, const char *file, const char *installed, char *path,
+                           size_t n, struct scree_error *err)
+{
+    char own[512];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    char *slash;
+
+    own[length > 0 ? length : 0] = '\0';
+    slash = strrchr(own, '/');
+    if (slash) {
+        *slash = '\0';
+        (void)snprintf(path, n, "%s/../%s/%s", own, built, file);
+        if (access(path, R_OK) == 0)
+            return 0;
+        (void)snprintf(path, n, "%s/../lib/scree/%s", own, file);
+        if (access(path, R_OK) == 0)
+            return 0;
+    }
+    (void)snprintf(path, n, "%s", installed);
+    if (access(path, R_OK) == 0)
+        return 0;
+    return scree_fail(err, ENOENT, "no %s here nor as %s", file, installed);
+}

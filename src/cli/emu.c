@@ -128,28 +128,6 @@ static int set_all(const struct emu_args *args, struct scree_emu_options *emu,
 /* ---- the library -------------------------------------------------------------------------------
  */
 
-/* The shim: beside this program in a build tree, or where it is installed. */
-static int find_library(char *path, size_t n, struct scree_error *err)
-{
-    static const char *const beside[] = {"/../device/emu/libscree-emu.so",
-                                         "/../lib/scree/libscree-emu.so"};
-    char own[512];
-    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
-    char *slash;
-
-    own[length > 0 ? length : 0] = '\0';
-    slash = strrchr(own, '/');
-    for (size_t i = 0; slash && i < sizeof beside / sizeof beside[0]; i++) {
-        (void)snprintf(path, n, "%.*s%s", (int)(slash - own), own, beside[i]);
-        if (access(path, R_OK) == 0)
-            return 0;
-    }
-    (void)snprintf(path, n, "%s", SCREE_EMU_LIBRARY);
-    if (access(path, R_OK) == 0)
-        return 0;
-    return scree_fail(err, ENOENT, "no libscree-emu.so here nor as %s", SCREE_EMU_LIBRARY);
-}
-
 /* The processor that an ELF file is for, 0 if it is none. */
 static int machine_of(const char *path)
 {
@@ -329,7 +307,8 @@ static int run_with(const struct emu_args *args, const char *const *words)
     if (args->library)
         (void)snprintf(library, sizeof library, "%s", args->library);
     else
-        rc = find_library(library, sizeof library, &err);
+        rc = scree_cli_find_library("device/emu", "libscree-emu.so", SCREE_EMU_LIBRARY, library,
+                                    sizeof library, &err);
     rc = rc < 0 ? rc : preload(library, &err);
     rc = rc < 0 ? rc : make_place(&place, &emu, &err);
     if (rc < 0)

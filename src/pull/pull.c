@@ -2,313 +2,370 @@
 
 #include <curl/curl.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "serve/sha256.h"
+#include "base/name.h"
+#include "pull/beneath.h"
+#include "pull/fetch.h"
+#include "pull/unpack.h"
 
-#define MAX_REDIRECTS 5
-#define CONNECT_S     20L
-#define SLOW_S        30L /* with less than a byte a second */
-#define TRIES         2   /* what was kept from before may not fit */
+#define STAGING     ".pull"
+#define NEW         "new"
+#define MODEL_FILE  "model.tflite"
+#define LABELS_FILE "labels.txt"
+#define SIDE_FILE   "model.tflite.json"
+#define MAX_LABELS  (1u << 20)
 
-/* A pull at work. */
-struct work {
-    const struct scree_pull *pull;
-    int folder, place; /* descriptors: of the models, of the version */
-    int fd;            /* of the part */
-    char part[64];
-    uint64_t have; /* bytes of it */
-    int write_error;
-    bool is_too_large;
+_Static_assert(SCREE_PULL_DIGEST == SCREE_SHA256_TEXT, "the same digest");
+
+/* What is open while a version is pulled; -1 what is not. */
+struct pull {
+    const struct scree_pull_options *options;
+    struct scree_pulled *ret;
+    struct scree_error *err;
+    int folder;  /* FOLDER */
+    int staging; /* FOLDER/.pull */
+    int own;     /* FOLDER/.pull/NAME-VERSION */
+    int fresh;   /* FOLDER/.pull/NAME-VERSION/new */
+    int lock;
+    char own_name[SCREE_MAX_NAME + SCREE_MAX_VERSION + 2];
+    char lock_name[SCREE_MAX_NAME + SCREE_MAX_VERSION + 8];
 };
 
-bool scree_digest_is_valid(const char *text)
+static void close_one(int *fd)
 {
-    return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
 }
 
-/* ---- places ---- */
-
-/* Opens below a folder; no link on the way leads anywhere. */
-static int open_below(int folder, const char *path, uint64_t flags)
+static int fail_file(const struct pull *pull, const char *what)
 {
-    const struct open_how how = {
-        .flags = flags | O_CLOEXEC,
-        .mode = flags & O_CREAT ? 0644 : 0,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
+    int code = errno;
 
-    return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+    return scree_fail(pull->err, code == ENOENT || code == EACCES ? code : EIO, "%s: %s", what,
+                      code == ELOOP ? "a symbolic link is not followed here" : strerror(code));
 }
 
-static int fail_errno(const char *path, struct scree_error *err)
-{
-    int code = errno == ENOENT ? ENOENT : errno == EACCES || errno == EROFS ? EACCES : EIO;
+/* ---- what is there ---- */
 
-    return scree_fail(err, code, "%s: %s", path, strerror(errno));
-}
-
-static int make_folder(int at, const char *name, struct scree_error *err)
-{
-    int fd;
-
-    if (mkdirat(at, name, 0755) < 0 && errno != EEXIST)
-        return fail_errno(name, err);
-    fd = open_below(at, name, O_RDONLY | O_DIRECTORY);
-    return fd < 0 ? fail_errno(name, err) : fd;
-}
-
-static int open_places(struct work *work, struct scree_error *err)
-{
-    const struct scree_pull *pull = work->pull;
-    int name;
-
-    work->folder = open(pull->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (work->folder < 0)
-        return fail_errno(pull->folder, err);
-    name = make_folder(work->folder, pull->name, err);
-    if (name < 0)
-        return name;
-    work->place = make_folder(name, pull->version, err);
-    (void)close(name);
-    return work->place < 0 ? work->place : 0;
-}
-
-static int open_part(struct work *work, struct scree_error *err)
+static int map_file(const struct pull *pull, int fd, void **ret, size_t *ret_n)
 {
     struct stat st;
 
-    (void)snprintf(work->part, sizeof work->part, ".%s.part", work->pull->file);
-    work->fd = open_below(work->place, work->part, O_RDWR | O_CREAT);
-    if (work->fd < 0 || fstat(work->fd, &st) < 0)
-        return fail_errno(work->part, err);
-    if (!S_ISREG(st.st_mode))
-        return scree_fail(err, EIO, "%s is no regular file", work->part);
-    if (flock(work->fd, LOCK_EX | LOCK_NB) < 0)
-        return scree_fail(err, EBUSY, "another pull of %s %s is at work", work->pull->name,
-                          work->pull->version);
-    work->have = (uint64_t)st.st_size;
-    return 0;
+    if (fstat(fd, &st) < 0)
+        return fail_file(pull, MODEL_FILE);
+    if (!S_ISREG(st.st_mode) || st.st_size == 0)
+        return scree_fail(pull->err, EBADMSG, "%s is empty, or no file", MODEL_FILE);
+    *ret_n = (size_t)st.st_size;
+    *ret = mmap(NULL, *ret_n, PROT_READ, MAP_PRIVATE, fd, 0);
+    return *ret == MAP_FAILED ? fail_file(pull, MODEL_FILE) : 0;
 }
 
-/* ---- digests ---- */
-
-static int digest(int fd, char *text)
+/* Opens the file as a model, and takes its digest. */
+static int check_model(struct pull *pull, int fd)
 {
+    const struct scree_pull_options *options = pull->options;
     struct sha256_ctx sha;
-    char bytes[16384];
-    off_t at = 0;
-    ssize_t n;
-
-    sha256_init(&sha);
-    while ((n = pread(fd, bytes, sizeof bytes, at)) > 0) {
-        sha256_update(&sha, (size_t)n, (const uint8_t *)bytes);
-        at += n;
-    }
-    scree_sha256_text(&sha, text);
-    return n < 0 ? -EIO : 0;
-}
-
-/* True if the file is in its place already and has the digest. */
-static bool is_there(const struct work *work, char *text)
-{
-    int fd = open_below(work->place, work->pull->file, O_RDONLY);
-    bool same = fd >= 0 && work->pull->sha256 && digest(fd, text) == 0 &&
-                strcmp(text, work->pull->sha256) == 0;
-
-    if (fd >= 0)
-        (void)close(fd);
-    return same;
-}
-
-/* ---- the net ---- */
-
-static size_t on_bytes(char *bytes, size_t size, size_t n, void *context)
-{
-    struct work *work = context;
-    size_t left = size * n;
-
-    if (work->have + left > work->pull->max_bytes) {
-        work->is_too_large = true;
-        return 0;
-    }
-    while (left > 0) {
-        ssize_t written = pwrite(work->fd, bytes, left, (off_t)work->have);
-
-        if (written <= 0) {
-            work->write_error = errno ? errno : EIO;
-            return 0;
-        }
-        bytes += written;
-        left -= (size_t)written;
-        work->have += (uint64_t)written;
-    }
-    return size * n;
-}
-
-static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total,
-                       curl_off_t up_now)
-{
-    const struct work *work = context;
-    const struct scree_pull *pull = work->pull;
-
-    (void)up_total, (void)up_now;
-    if (pull->progress && total > 0 && now <= total)
-        pull->progress(pull->context, work->have, work->have + (uint64_t)(total - now));
-    return 0;
-}
-
-static void set_options(CURL *curl, struct work *work)
-{
-    const char *url = work->pull->url;
-    bool is_plain = strncasecmp(url, "http:", 5) == 0;
-
-    (void)curl_easy_setopt(curl, CURLOPT_URL, url);
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, is_plain ? "http,https" : "https");
-    (void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, is_plain ? "http,https" : "https");
-    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
-    (void)curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SLOW_S);
-    (void)curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)work->pull->max_bytes);
-    (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "scree/" SCREE_VERSION);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, work);
-    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, work);
-    (void)curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)work->have);
-}
-
-static int fail_curl(const struct work *work, CURLcode code, long status, struct scree_error *err)
-{
-    const char *url = work->pull->url;
-
-    if (work->write_error)
-        return scree_fail(err, EIO, "%s: %s", work->part, strerror(work->write_error));
-    if (work->is_too_large || code == CURLE_FILESIZE_EXCEEDED)
-        return scree_fail(err, E2BIG, "%s: it is larger than %zu bytes", url,
-                          work->pull->max_bytes);
-    if (code == CURLE_HTTP_RETURNED_ERROR)
-        return scree_fail(err, status == 401 || status == 403 ? EACCES : ENOENT,
-                          "%s: the server says %ld", url, status);
-    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT)
-        return scree_fail(err, EINVAL, "%s: no URL of https, or of http with a digest", url);
-    return scree_fail(err, EAGAIN, "%s: %s", url, curl_easy_strerror(code));
-}
-
-/* Gets what is missing of the part. A server that does not know how to go on in the middle, or
- * that has nothing more, is asked for all, or is believed: the digest tells. */
-static int download(struct work *work, struct scree_error *err)
-{
-    CURL *curl = curl_easy_init();
-    long status = 0;
-    CURLcode code;
-
-    if (!curl)
-        return scree_fail(err, ENOMEM, "no memory for a download");
-    set_options(curl, work);
-    code = curl_easy_perform(curl);
-    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    if (code == CURLE_RANGE_ERROR && work->have > 0) {
-        work->have = 0;
-        (void)curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)0);
-        code = ftruncate(work->fd, 0) == 0 ? curl_easy_perform(curl) : CURLE_WRITE_ERROR;
-    }
-    curl_easy_cleanup(curl);
-    if (code == CURLE_OK || (code == CURLE_HTTP_RETURNED_ERROR && status == 416))
-        return 0;
-    return fail_curl(work, code, status, err);
-}
-
-/* ---- what came ---- */
-
-static int check(const struct work *work, char *text, struct scree_error *err)
-{
-    char path[64];
-    struct scree_model *model;
-    int rc;
-
-    if (digest(work->fd, text) < 0)
-        return fail_errno(work->part, err);
-    if (work->pull->sha256 && strcmp(text, work->pull->sha256) != 0)
-        return scree_fail(err, EBADMSG, "%s: its SHA-256 is %s, and not %s", work->pull->url, text,
-                          work->pull->sha256);
-    if (!work->pull->is_model)
-        return 0;
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", work->fd);
-    rc = scree_model_open(path, &model, err);
-    if (rc >= 0)
-        scree_model_unref(model);
-    return rc < 0 ? scree_wrap(err, rc, "%s", work->pull->url) : 0;
-}
-
-/* Durable first, then in place. */
-static int put_in_place(const struct work *work, struct scree_error *err)
-{
-    if (fsync(work->fd) < 0 ||
-        renameat(work->place, work->part, work->place, work->pull->file) < 0 ||
-        fsync(work->place) < 0)
-        return fail_errno(work->pull->file, err);
-    return 1;
-}
-
-static int get(struct work *work, char *text, struct scree_error *err)
-{
-    int rc = open_part(work, err);
+    void *bytes = NULL;
+    size_t n = 0;
+    int rc = map_file(pull, fd, &bytes, &n);
 
     if (rc < 0)
         return rc;
-    for (int i = 0; i < TRIES; i++) {
-        bool goes_on = work->have > 0 && work->pull->sha256;
-
-        if (!goes_on) {
-            work->have = 0;
-            if (ftruncate(work->fd, 0) < 0)
-                return fail_errno(work->part, err);
-        }
-        rc = download(work, err);
-        if (rc < 0)
-            return rc;
-        rc = check(work, text, err);
-        if (rc >= 0)
-            return put_in_place(work, err);
-        work->have = 0;
-        (void)!ftruncate(work->fd, 0);
-        if (!goes_on || rc != -EBADMSG)
-            break; /* else once more, from the beginning */
-    }
-    (void)unlinkat(work->place, work->part, 0);
+    sha256_init(&sha);
+    sha256_update(&sha, n, bytes);
+    scree_sha256_text(&sha, pull->ret->model_sha256);
+    pull->ret->n_bytes = n;
+    rc = options->check(options->context, bytes, n, pull->err);
+    munmap(bytes, n);
     return rc;
 }
 
-int scree_pull(const struct scree_pull *pull, char *ret_sha256, struct scree_error *err)
+static int check_there(struct pull *pull, int version)
 {
-    struct work work = {.pull = pull, .folder = -1, .place = -1, .fd = -1};
+    const struct scree_pull_options *options = pull->options;
+    const char *wanted = options->model.sha256;
+    int fd = scree_beneath_open(version, MODEL_FILE, O_RDONLY | O_NONBLOCK, 0);
     int rc;
 
-    if (pull->sha256 && !scree_digest_is_valid(pull->sha256))
-        return scree_fail(err, EINVAL, "'%s' is no SHA-256 of 64 digits", pull->sha256);
-    if (!pull->sha256 && strncasecmp(pull->url, "https:", 6) != 0)
-        return scree_fail(err, EINVAL, "%s: without https a digest is needed", pull->url);
-    rc = open_places(&work, err);
-    if (rc >= 0 && !is_there(&work, ret_sha256))
-        rc = get(&work, ret_sha256, err);
-    if (work.fd >= 0)
-        (void)close(work.fd);
-    if (work.place >= 0)
-        (void)close(work.place);
-    if (work.folder >= 0)
-        (void)close(work.folder);
+    if (fd < 0)
+        return fail_file(pull, MODEL_FILE);
+    rc = check_model(pull, fd);
+    close(fd);
+    if (rc < 0)
+        return rc;
+    /* The digest of an archive says nothing of what was in it. */
+    if (wanted && !options->member && strcmp(wanted, pull->ret->model_sha256) != 0)
+        return scree_fail(pull->err, EBUSY,
+                          "its SHA-256 is %.16s..., not %.16s...; remove it, or take another "
+                          "--version",
+                          pull->ret->model_sha256, wanted);
+    pull->ret->was_there = true;
+    return 0;
+}
+
+/* Returns 1 if the version is there and good, 0 if it is not there. */
+static int look(struct pull *pull)
+{
+    const struct scree_pull_options *options = pull->options;
+    int name = scree_beneath_open(pull->folder, options->name, O_RDONLY | O_DIRECTORY, 0);
+    int version, rc;
+
+    if (name < 0)
+        return errno == ENOENT ? 0 : fail_file(pull, options->name);
+    version = scree_beneath_open(name, options->version, O_RDONLY | O_DIRECTORY, 0);
+    rc = version < 0 && errno != ENOENT ? fail_file(pull, options->version) : 0;
+    close(name);
+    if (version < 0)
+        return rc;
+    rc = check_there(pull, version);
+    close(version);
+    return rc < 0 ? scree_wrap(pull->err, rc, "version %s is there", options->version) : 1;
+}
+
+/* ---- staging ---- */
+
+static int open_folder(struct pull *pull)
+{
+    const char *path = pull->options->folder;
+
+    pull->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return pull->folder < 0 ? fail_file(pull, path) : 0;
+}
+
+/* Opens FOLDER/.pull and takes the version's lock. Whoever ends the last pull removes the folder,
+ * so it may be gone between the two. */
+static int take_lock(struct pull *pull)
+{
+    bool wait = false;
+
+    for (;;) {
+        close_one(&pull->staging);
+        pull->staging = scree_beneath_folder(pull->folder, STAGING);
+        if (pull->staging < 0)
+            return fail_file(pull, STAGING);
+        pull->lock = scree_beneath_lock(pull->staging, pull->lock_name, wait);
+        if (pull->lock >= 0)
+            return 0;
+        if (errno == EWOULDBLOCK) {
+            pull->options->note(pull->options->context,
+                                "another process pulls this version: waiting for it");
+            wait = true;
+        } else if (errno != ENOENT) {
+            return fail_file(pull, pull->lock_name);
+        }
+    }
+}
+
+static int open_staging(struct pull *pull)
+{
+    pull->own = scree_beneath_folder(pull->staging, pull->own_name);
+    if (pull->own < 0 || scree_beneath_remove(pull->own, NEW) < 0)
+        return fail_file(pull, pull->own_name);
+    pull->fresh = scree_beneath_folder(pull->own, NEW);
+    return pull->fresh < 0 ? fail_file(pull, NEW) : 0;
+}
+
+/* Removes what an earlier pull, killed behind its last rename, left. */
+static void tidy(struct pull *pull)
+{
+    pull->own = scree_beneath_open(pull->staging, pull->own_name, O_RDONLY | O_DIRECTORY, 0);
+    if (pull->own < 0)
+        return;
+    (void)scree_beneath_remove(pull->own, NEW);
+    scree_fetch_clear(pull->own, "model");
+    scree_fetch_clear(pull->own, "labels");
+}
+
+/* Whether there is something to tidy up. */
+static bool is_staged(const struct pull *pull)
+{
+    int staging = scree_beneath_open(pull->folder, STAGING, O_RDONLY | O_DIRECTORY, 0);
+    struct stat st;
+    bool found = staging >= 0 && (fstatat(staging, pull->own_name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+                                  fstatat(staging, pull->lock_name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+
+    if (staging >= 0)
+        close(staging);
+    return found;
+}
+
+static void close_all(struct pull *pull)
+{
+    close_one(&pull->fresh);
+    close_one(&pull->own);
+    if (pull->lock >= 0) {
+        /* Folders that are not empty stay: what came is kept in them, or another pulls. */
+        (void)unlinkat(pull->staging, pull->own_name, AT_REMOVEDIR);
+        scree_beneath_unlock(pull->staging, pull->lock_name, pull->lock);
+        (void)unlinkat(pull->folder, STAGING, AT_REMOVEDIR);
+    }
+    close_one(&pull->staging);
+    close_one(&pull->folder);
+}
+
+/* ---- files ---- */
+
+static int fetch(struct pull *pull, const struct scree_pull_file *file, const char *what,
+                 uint64_t max_bytes, struct scree_fetched *ret)
+{
+    const struct scree_pull_options *options = pull->options;
+    const struct scree_fetch_options wanted = {
+        .url = file->url,
+        .sha256 = file->sha256,
+        .ca_file = options->ca_file,
+        .allow_http = options->allow_http,
+        .max_bytes = max_bytes,
+        .timeout_s = options->timeout_s,
+        .stall_s = options->stall_s,
+        .min_rate = options->min_rate,
+        .what = what,
+        .progress = options->progress,
+        .context = options->context,
+    };
+
+    return scree_fetch(pull->own, &wanted, ret, pull->err);
+}
+
+/* Makes WHAT.part a file of the new version as well: by another name, or, where there are no
+ * such, by its only one. */
+static int move_part(struct pull *pull, const char *part, const char *name)
+{
+    if (linkat(pull->own, part, pull->fresh, name, 0) < 0 &&
+        renameat(pull->own, part, pull->fresh, name) < 0)
+        return fail_file(pull, name);
+    return 0;
+}
+
+static int unpack(struct pull *pull, int archive)
+{
+    const struct scree_pull_options *options = pull->options;
+    int fd = scree_beneath_open(pull->fresh, MODEL_FILE, O_RDWR | O_CREAT | O_EXCL, 0666);
+    int rc;
+
+    if (fd < 0)
+        return fail_file(pull, MODEL_FILE);
+    rc = scree_unpack(archive, options->member, options->max_bytes, fd, pull->err);
+    if (rc == 0 && fsync(fd) < 0)
+        rc = fail_file(pull, MODEL_FILE);
+    rc = rc < 0 ? rc : check_model(pull, fd);
+    close(fd);
     return rc;
+}
+
+static int get_model(struct pull *pull)
+{
+    struct scree_fetched fetched;
+    int fd = fetch(pull, &pull->options->model, "model", pull->options->max_bytes, &fetched), rc;
+
+    if (fd < 0)
+        return fd;
+    memcpy(pull->ret->sha256, fetched.sha256, sizeof pull->ret->sha256);
+    pull->ret->n_resumed = fetched.n_resumed;
+    if (scree_is_archive(fd)) {
+        rc = unpack(pull, fd);
+    } else {
+        rc = check_model(pull, fd);
+        rc = rc < 0 ? rc : move_part(pull, "model.part", MODEL_FILE);
+    }
+    close(fd);
+    /* What is whole and no model will not be one the next time. */
+    if (rc == -EBADMSG || rc == -E2BIG || rc == -ENOTSUP)
+        scree_fetch_clear(pull->own, "model");
+    return rc;
+}
+
+static int get_labels(struct pull *pull)
+{
+    struct scree_fetched fetched;
+    int fd;
+
+    if (!pull->options->labels.url)
+        return 0;
+    fd = fetch(pull, &pull->options->labels, "labels", MAX_LABELS, &fetched);
+    if (fd < 0)
+        return scree_wrap(pull->err, fd, "labels");
+    close(fd);
+    return move_part(pull, "labels.part", LABELS_FILE);
+}
+
+static int put_side(struct pull *pull)
+{
+    const char *side = pull->options->side;
+
+    if (side && scree_beneath_put(pull->fresh, SIDE_FILE, side, strlen(side), 0666) < 0)
+        return fail_file(pull, SIDE_FILE);
+    return 0;
+}
+
+/* ---- in place ---- */
+
+/* One rename makes the version; before it there is none. */
+static int place(struct pull *pull)
+{
+    const struct scree_pull_options *options = pull->options;
+    int name, rc = 0;
+
+    if (fsync(pull->fresh) < 0)
+        return fail_file(pull, NEW);
+    name = scree_beneath_folder(pull->folder, options->name);
+    if (name < 0)
+        return fail_file(pull, options->name);
+    if (renameat(pull->own, NEW, name, options->version) < 0)
+        rc = fail_file(pull, options->version);
+    else if (fsync(name) < 0 || fsync(pull->folder) < 0)
+        rc = fail_file(pull, options->name);
+    close(name);
+    if (rc < 0)
+        return rc;
+    scree_fetch_clear(pull->own, "model");
+    scree_fetch_clear(pull->own, "labels");
+    return 0;
+}
+
+static int get_all(struct pull *pull)
+{
+    int rc = take_lock(pull);
+
+    rc = rc < 0 ? rc : look(pull); /* whoever had the lock may have been quicker */
+    if (rc > 0)
+        tidy(pull);
+    if (rc != 0)
+        return rc;
+    rc = open_staging(pull);
+    rc = rc < 0 ? rc : get_model(pull);
+    rc = rc < 0 ? rc : get_labels(pull);
+    rc = rc < 0 ? rc : put_side(pull);
+    rc = rc < 0 ? rc : place(pull);
+    if (rc < 0 && pull->own >= 0)
+        (void)scree_beneath_remove(pull->own, NEW);
+    return rc;
+}
+
+int scree_pull(const struct scree_pull_options *options, struct scree_pulled *ret,
+               struct scree_error *err)
+{
+    struct pull pull = {options, ret, err, -1, -1, -1, -1, -1, "", ""};
+    int rc;
+
+    *ret = (struct scree_pulled){0};
+    if (!scree_model_name_is_valid(options->name) ||
+        !scree_model_version_is_valid(options->version))
+        return scree_fail(err, EINVAL, "no such name or version is possible");
+    if (curl_global_init(CURL_GLOBAL_DEFAULT))
+        return scree_fail(err, EIO, "libcurl does not start");
+    (void)snprintf(pull.own_name, sizeof pull.own_name, "%s-%s", options->name, options->version);
+    (void)snprintf(pull.lock_name, sizeof pull.lock_name, "%s.lock", pull.own_name);
+    rc = open_folder(&pull);
+    rc = rc < 0 ? rc : look(&pull);
+    if (rc == 0 || (rc > 0 && is_staged(&pull)))
+        rc = get_all(&pull);
+    close_all(&pull);
+    curl_global_cleanup();
+    return rc < 0 ? rc : 0;
 }

@@ -11,8 +11,6 @@
 
 #include "serve/versions.h"
 
-#define MAX_NAME     64
-#define MAX_VERSION  10
 #define MODEL_FILE   "model.tflite"
 #define LABELS_FILE  "labels.txt"
 #define ONE_VERSION  "1"
@@ -29,8 +27,8 @@ struct identity {
 /* A version of a model, there or once there. */
 struct entry {
     struct entry *next; /* by name, then version */
-    char name[MAX_NAME + 1];
-    char version[MAX_VERSION + 1];
+    char name[SCREE_MAX_NAME + 1];
+    char version[SCREE_MAX_VERSION + 1];
     unsigned long number;
     char path[PATH_MAX], labels[PATH_MAX];
     struct identity identity; /* of the file that was tried last */
@@ -47,26 +45,6 @@ struct scree_repository {
     pthread_mutex_t lock;    /* entries, for a moment */
     struct entry *entries;   /* changed with both locks held */
 };
-
-bool scree_model_name_is_valid(const char *name)
-{
-    size_t n = strlen(name);
-
-    if (n < 1 || n > MAX_NAME || !isalnum((unsigned char)name[0]) || strstr(name, ".."))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!isalnum((unsigned char)name[i]) && !strchr("_.-", name[i]))
-            return false;
-    return true;
-}
-
-/* A version: 1 to 10 digits, no zero in front. */
-static bool version_is_valid(const char *text)
-{
-    size_t n = strspn(text, "0123456789");
-
-    return n >= 1 && n <= MAX_VERSION && !text[n] && text[0] != '0';
-}
 
 static char *copy_text(const char *text, bool *failed)
 {
@@ -197,7 +175,7 @@ static bool is_same(const struct identity *a, const struct identity *b)
 
 static void count_load(struct scree_repository *repository, const struct entry *entry, bool ok)
 {
-    char labels[MAX_NAME + 40];
+    char labels[SCREE_MAX_NAME + 40];
 
     (void)snprintf(labels, sizeof labels, "model=\"%s\",result=\"%s\"", entry->name,
                    ok ? "ok" : "failed");
@@ -264,7 +242,7 @@ static void log_loaded(struct scree_log *log, const struct entry *entry,
 static void log_failed(struct scree_log *log, const struct entry *entry,
                        const struct scree_error *why)
 {
-    char text[sizeof why->text + MAX_NAME + 64];
+    char text[sizeof why->text + SCREE_MAX_NAME + 64];
 
     (void)snprintf(text, sizeof text, "\u2717 Failed to load model: %s %s: %s", entry->name,
                    entry->version, why->text);
@@ -367,7 +345,7 @@ static void note_name(struct scree_repository *repository, const char *name)
     const struct dirent *at;
 
     while (dir && (at = readdir(dir)))
-        if (version_is_valid(at->d_name))
+        if (scree_model_version_is_valid(at->d_name))
             note_version(repository, name, at->d_name);
     if (dir)
         closedir(dir);
@@ -398,7 +376,7 @@ static void name_of_file(const char *path, char *name)
     size_t k = 0;
 
     path = slash ? slash + 1 : path;
-    for (; *path && strcmp(path, ".tflite") != 0 && k < MAX_NAME; path++) {
+    for (; *path && strcmp(path, ".tflite") != 0 && k < SCREE_MAX_NAME; path++) {
         bool good = isalnum((unsigned char)*path) || (k > 0 && strchr("_-", *path)) ||
                     (k > 0 && path[0] == '.' && path[1] != '.');
 
@@ -407,7 +385,7 @@ static void name_of_file(const char *path, char *name)
     }
     name[k] = 0;
     if (!scree_model_name_is_valid(name))
-        (void)snprintf(name, MAX_NAME + 1, "model");
+        (void)snprintf(name, SCREE_MAX_NAME + 1, "model");
 }
 
 /* Which versions of a name are wanted. */
@@ -502,7 +480,7 @@ static int scan(struct scree_repository *repository, struct scree_error *err)
     for (struct entry *entry = repository->entries; entry; entry = entry->next)
         entry->found = false;
     if (repository->model) {
-        char name[MAX_NAME + 1];
+        char name[SCREE_MAX_NAME + 1];
 
         name_of_file(repository->model, name);
         note(repository, name, ONE_VERSION, repository->model,
@@ -530,7 +508,7 @@ static const struct entry *choose(const struct scree_repository *repository, con
                                   const char *version)
 {
     const struct entry *best = NULL;
-    char file_name[MAX_NAME + 1];
+    char file_name[SCREE_MAX_NAME + 1];
 
     if (!name && repository->model) {
         name_of_file(repository->model, file_name);

@@ -15,6 +15,7 @@
 #ifndef SCREE_SERVE_REPOSITORY_H
 #define SCREE_SERVE_REPOSITORY_H
 
+#include "base/name.h"
 #include "serve/config.h"
 #include "serve/log.h"
 #include "serve/metrics.h"
@@ -76,9 +77,5 @@ void scree_repository_visit(struct scree_repository *repository,
                             void (*visit)(void *context,
                                           const struct scree_repository_entry *entry),
                             void *context);
-
-/* True for a name that a model may have: a letter or digit, then up to 63 of [A-Za-z0-9_.-],
- * without "..". */
-bool scree_model_name_is_valid(const char *name);
 
 #endif

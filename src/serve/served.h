@@ -21,8 +21,8 @@
 
 #include <stdatomic.h>
 
+#include "base/sha256.h"
 #include "media/image.h"
-#include "serve/sha256.h"
 #include "serve/turns.h"
 
 /* Where a model ran: on the NPU if all its matrix products did, whatever small operators were left

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
+#include "base/sha256.h"
 #include "serve/log.h"
 #include "serve/measure.h"
-#include "serve/sha256.h"
 
 static void check_line(enum scree_log_format format, const char *text, const char *const *pairs,
                        const char *expected)

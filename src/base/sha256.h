@@ -1,12 +1,12 @@
-/* serve/sha256.h - Nettle's SHA-256, as text.
+/* base/sha256.h - Nettle's SHA-256, as text.
  *
  *     sha256_init(&sha);
  *     sha256_update(&sha, n, bytes);
  *     scree_sha256_text(&sha, text);
  *
  * Source: FIPS 180-4. Memory: none. Threads: none of its own. */
-#ifndef SCREE_SERVE_SHA256_H
-#define SCREE_SERVE_SHA256_H
+#ifndef SCREE_BASE_SHA256_H
+#define SCREE_BASE_SHA256_H
 
 #include <nettle/sha2.h>
 

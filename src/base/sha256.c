@@ -1,4 +1,4 @@
-#include "serve/sha256.h"
+#include "base/sha256.h"
 
 static const char digits[] = "0123456789abcdef";
 
