@@ -22,10 +22,12 @@ struct unpacking {
 
 bool scree_is_archive(int fd)
 {
-    uint8_t head[4];
+    uint8_t head[4], kind[5];
 
     if (pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head)
         return false;
+    if (pread(fd, kind, sizeof kind, 257) == (ssize_t)sizeof kind && memcmp(kind, "ustar", 5) == 0)
+        return true;
     return (head[0] == 0x1f && head[1] == 0x8b) || memcmp(head, "PK\3\4", 4) == 0;
 }
 

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-/* Whether the file begins as a gzip or zip file does. Its position does not matter. */
+/* Whether the file begins as a gzip, zip or tar file does. Its position does not matter. */
 bool scree_is_archive(int fd);
 
 /* Writes the member called `member`, or with NULL the only one whose name ends in ".tflite", to the

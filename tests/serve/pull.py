@@ -458,7 +458,8 @@ def zipped(members):
 
 
 def test_archives():
-    for data in (tar([("readme", b"x" * 100000), ("./d/m.tflite", MODEL)]), zipped([("a", b"b"), ("d/m.tflite", MODEL)])):
+    for data in (tar([("readme", b"x" * 100000), ("./d/m.tflite", MODEL)]), tar([("d/m.tflite", MODEL)], compress=False),
+                 zipped([("a", b"b"), ("d/m.tflite", MODEL)])):
         with Web(a=data) as web, Place() as place:
             answer = place.pull(web.url("/a"), "--sha256", hashlib.sha256(data).hexdigest())
             assert answer["model_sha256"] == DIGEST and place.files() == {"a/1/model.tflite": MODEL}, answer
