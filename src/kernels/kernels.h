@@ -24,6 +24,8 @@
 #include "kernels/hybrid.h"
 #include "kernels/lut.h"
 #include "kernels/move.h"
+#include "kernels/pooling.h"
+#include "kernels/reduce.h"
 #include "kernels/resample.h"
 #include "kernels/resize.h"
 #include "kernels/rows_f32.h"
@@ -38,10 +40,13 @@ struct scree_kernels {
     scree_arg_rows_fn *arg_rows;                                             /* kernels/arg.h */
     scree_softmax_8_fn *softmax_8;                                           /* kernels/softmax.h */
     scree_transpose_fn *transpose_8, *transpose_32;                          /* kernels/move.h */
-    scree_blend_fn *blend_u8, *blend_i8;                                     /* kernels/resize.h */
-    scree_resample_row_fn *resample_rgb;   /* kernels/resample.h */
-    scree_resample_rows_fn *resample_rows; /* kernels/resample.h */
-    const struct scree_gemm_kernel *gemm;  /* kernels/gemm.h */
+    scree_pooling_row_fn *average_pool_u8, *average_pool_i8;                 /* kernels/pooling.h */
+    scree_pooling_row_fn *max_pool_u8, *max_pool_i8;
+    scree_sum_rows_fn *sum_rows_u8, *sum_rows_i8; /* kernels/reduce.h */
+    scree_blend_fn *blend_u8, *blend_i8;          /* kernels/resize.h */
+    scree_resample_row_fn *resample_rgb;          /* kernels/resample.h */
+    scree_resample_rows_fn *resample_rows;        /* kernels/resample.h */
+    const struct scree_gemm_kernel *gemm;         /* kernels/gemm.h */
     /* kernels/gemm_f32.h: products rounded, and perhaps not */
     const struct scree_gemm_f32 *gemm_f32, *gemm_f32_fused;
     const struct scree_hybrid_kernel *hybrid; /* kernels/hybrid.h */

@@ -17,39 +17,30 @@ struct scree_pooling {
     int32_t filter_h, filter_w; /* >= 1 */
     int32_t stride_h, stride_w; /* >= 1 */
     int32_t pad_top, pad_left;
+    int32_t min, max; /* outputs are limited to these: of integers, in the range of the type */
+    float min_f32, max_f32; /* of floats */
 };
 
-/* Row `row` (picture row / out_h, line row % out_h) of the mean over what of each window lies in
- * the picture, rounded to the nearest, halves away from zero, and limited to [min, max].
+/* Row `row` (picture row / out_h, line row % out_h) of the output.
  *
- * in   [n][in_h][in_w][c], the picture
- * out  [n][out_h][out_w][c]; only the row is written
- * The sum is that of an int32 and wraps beyond it (windows of more than 2^15 int16 can).
+ * in   [n][in_h][in_w][c], the picture; nothing is read outside
+ * out  [n][out_h][out_w][c], of the same type; only the row is written
  *
  * Cannot fail. Source: TFLite reference/pooling.h and reference/integer_ops/pooling.h. */
-void scree_average_pool_u8(const struct scree_pooling *pooling, const uint8_t *in, uint8_t *out,
-                           size_t row, int32_t min, int32_t max);
-void scree_average_pool_i8(const struct scree_pooling *pooling, const int8_t *in, int8_t *out,
-                           size_t row, int32_t min, int32_t max);
-void scree_average_pool_i16(const struct scree_pooling *pooling, const int16_t *in, int16_t *out,
-                            size_t row, int32_t min, int32_t max);
+typedef void scree_pooling_row_fn(const struct scree_pooling *pooling, const void *in, void *out,
+                                  size_t row);
+
+/* The mean over what of each window lies in the picture, rounded to the nearest, halves away from
+ * zero. The sum is that of an int32 and wraps beyond it (windows of more than 2^15 int16 can). */
+scree_pooling_row_fn scree_average_pool_u8, scree_average_pool_i8, scree_average_pool_i16;
 
 /* The same, not rounded; sums in the order of the window's rows. */
-void scree_average_pool_f32(const struct scree_pooling *pooling, const float *in, float *out,
-                            size_t row, float min, float max);
+scree_pooling_row_fn scree_average_pool_f32;
 
-/* The largest element of each window, limited to [min, max]. A NaN in the window is passed over. */
-void scree_max_pool_u8(const struct scree_pooling *pooling, const uint8_t *in, uint8_t *out,
-                       size_t row, int32_t min, int32_t max);
-void scree_max_pool_i8(const struct scree_pooling *pooling, const int8_t *in, int8_t *out,
-                       size_t row, int32_t min, int32_t max);
-void scree_max_pool_i16(const struct scree_pooling *pooling, const int16_t *in, int16_t *out,
-                        size_t row, int32_t min, int32_t max);
-void scree_max_pool_f32(const struct scree_pooling *pooling, const float *in, float *out,
-                        size_t row, float min, float max);
+/* The largest element of each window. A NaN in the window is passed over. */
+scree_pooling_row_fn scree_max_pool_u8, scree_max_pool_i8, scree_max_pool_i16, scree_max_pool_f32;
 
-/* sqrt(mean of squares) of each window, limited to [min, max]. */
-void scree_l2_pool_f32(const struct scree_pooling *pooling, const float *in, float *out, size_t row,
-                       float min, float max);
+/* sqrt(mean of squares) of each window. */
+scree_pooling_row_fn scree_l2_pool_f32;
 
 #endif

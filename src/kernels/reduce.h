@@ -30,10 +30,10 @@ scree_reduce_fn scree_prod_f32, scree_prod_i64, scree_prod_i32, scree_prod_i16, 
     scree_prod_u8;
 
 /* The greatest and the least; a NaN is passed over unless it is the first element. */
-scree_reduce_fn scree_max_f32, scree_max_i64, scree_max_i32, scree_max_i16, scree_max_i8,
-    scree_max_u8;
-scree_reduce_fn scree_min_f32, scree_min_i64, scree_min_i32, scree_min_i16, scree_min_i8,
-    scree_min_u8;
+scree_reduce_fn scree_greatest_f32, scree_greatest_i64, scree_greatest_i32, scree_greatest_i16,
+    scree_greatest_i8, scree_greatest_u8;
+scree_reduce_fn scree_least_f32, scree_least_i64, scree_least_i32, scree_least_i16, scree_least_i8,
+    scree_least_u8;
 
 /* True if one is, if all are: bool. */
 scree_reduce_fn scree_any, scree_all;
@@ -49,32 +49,41 @@ struct scree_reduce_params {
 /* Products of q - zero_point to i32, times multiplier after each factor but the first. */
 scree_reduce_fn scree_prod_i8_i32, scree_prod_i16_i32;
 
-/* clamp(out_zero_point + multiplier * (sums[i] - zero_point * n_summed)).
- * sums s32[n], which wrap as int32; out [n] of the type. */
-void scree_sums_to_u8(uint8_t *out, const int32_t *sums, size_t n, size_t n_summed,
-                      const struct scree_reduce_params *params);
-void scree_sums_to_i8(int8_t *out, const int32_t *sums, size_t n, size_t n_summed,
-                      const struct scree_reduce_params *params);
-void scree_sums_to_i16(int16_t *out, const int32_t *sums, size_t n, size_t n_summed,
-                       const struct scree_reduce_params *params);
+/* What accumulators become, n outputs out of as many accumulators of n_summed >= 1 elements each.
+ *
+ * out     of the function's type [n]
+ * accs    s32[n] but for means of floats, f32[n], and of s32 and s64, s64[n]; may be `out` where
+ *         the types are the same
+ * params  of quantized values; else not read
+ *
+ * Cannot fail. */
+typedef void scree_reduce_finish_fn(void *out, const void *accs, size_t n, size_t n_summed,
+                                    const struct scree_reduce_params *params);
 
-/* The same in float: clamp(out_zero_point + round(sums[i] * scale - zero_point * scale *
+/* clamp(out_zero_point + multiplier * (accs[i] - zero_point * n_summed)), which wrap as int32. */
+scree_reduce_finish_fn scree_sums_to_u8, scree_sums_to_i8, scree_sums_to_i16;
+
+/* The same in float: clamp(out_zero_point + round(accs[i] * scale - zero_point * scale *
  * n_summed)), halves away from 0. Source: TFLite's optimized/reduce.h. */
-void scree_sums_to_i8_in_float(int8_t *out, const int32_t *sums, size_t n, size_t n_summed,
+scree_reduce_finish_fn scree_sums_to_i8_in_float, scree_sums_to_i16_in_float;
+
+/* clamp(out_zero_point + multiplier * accs[i]), by the 64-bit multiplication. */
+scree_reduce_finish_fn scree_products_to_i8, scree_products_to_i16;
+
+/* accs[i] / n_summed, integers towards zero. */
+scree_reduce_finish_fn scree_sums_to_means_f32, scree_sums_to_means_i32, scree_sums_to_means_i64;
+
+/* Sums and output in one: out[i] = clamp(out_zero_point + multiplier * (sum over r < n_rows of in[r
+ * * n + i]
+ * - zero_point * n_rows)), the sum modulo 2^32.
+ *
+ * out   u8[n], or s8[n]; does not overlap in
+ * in    of the same type [n_rows][n], n_rows >= 1; nothing is read outside
+ * params->min and max are in the range of the type
+ *
+ * Cannot fail. */
+typedef void scree_sum_rows_fn(void *out, const void *in, size_t n_rows, size_t n,
                                const struct scree_reduce_params *params);
-void scree_sums_to_i16_in_float(int16_t *out, const int32_t *sums, size_t n, size_t n_summed,
-                                const struct scree_reduce_params *params);
-
-/* clamp(out_zero_point + multiplier * products[i]), by the 64-bit multiplication.
- * products s32[n]; out [n] of the type. */
-void scree_products_to_i8(int8_t *out, const int32_t *products, size_t n,
-                          const struct scree_reduce_params *params);
-void scree_products_to_i16(int16_t *out, const int32_t *products, size_t n,
-                           const struct scree_reduce_params *params);
-
-/* out[i] = sums[i] / n_summed, integers towards zero. n_summed >= 1 */
-void scree_sums_to_means_f32(float *out, const float *sums, size_t n, size_t n_summed);
-void scree_sums_to_means_i32(int32_t *out, const int64_t *sums, size_t n, size_t n_summed);
-void scree_sums_to_means_i64(int64_t *out, const int64_t *sums, size_t n, size_t n_summed);
+scree_sum_rows_fn scree_sum_rows_u8, scree_sum_rows_i8;
 
 #endif

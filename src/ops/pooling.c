@@ -1,14 +1,33 @@
 /* ops/pooling.c - AVERAGE_POOL_2D, MAX_POOL_2D, L2_POOL_2D. */
 #include "kernels/pooling.h"
 
+#include "kernels/kernels.h"
 #include "ops/common.h"
 #include "ops/ops.h"
 
 struct pool_params {
-    struct scree_pooling shape;
-    int32_t min, max;
-    float min_f32, max_f32;
+    struct scree_pooling pooling;
+    scree_pooling_row_fn *row;
 };
+
+/* What an operator has for each type; NULL where it has nothing. */
+struct rows {
+    scree_pooling_row_fn *u8, *i8, *i16, *f32;
+};
+
+static scree_pooling_row_fn *row_of(const struct rows *rows, enum scree_type type)
+{
+    switch (type) {
+    case SCREE_TYPE_UINT8:
+        return rows->u8;
+    case SCREE_TYPE_INT8:
+        return rows->i8;
+    case SCREE_TYPE_INT16:
+        return rows->i16;
+    default:
+        return rows->f32;
+    }
+}
 
 static int pool_shape(struct scree_call *call, struct scree_pooling *p, struct scree_error *err)
 {
@@ -44,103 +63,72 @@ static int pool_shape(struct scree_call *call, struct scree_pooling *p, struct s
 }
 
 /* As TFLite, the input's scale is not looked at: pooling moves within one scale. */
-int scree_pool_prepare(struct scree_call *call, struct scree_error *err)
+static int prepare(struct scree_call *call, const struct rows *rows, struct scree_error *err)
 {
     enum scree_activation activation = call->node->options.pool2d.activation;
     struct scree_operand *out = call->outputs[0];
     struct pool_params *params = scree_call_params(call, sizeof *params);
+    struct scree_pooling *p;
     int rc;
 
     if (!params)
         return scree_fail_memory(err, sizeof *params);
-    if ((rc = pool_shape(call, &params->shape, err)) < 0)
+    p = &params->pooling;
+    params->row = row_of(rows, call->inputs[0]->type);
+    if ((rc = pool_shape(call, p, err)) < 0)
         return rc;
     if (out->type == SCREE_TYPE_FLOAT32) {
-        scree_activation_range_f32(activation, &params->min_f32, &params->max_f32);
+        scree_activation_range_f32(activation, &p->min_f32, &p->max_f32);
         return 0;
     }
     if (activation != SCREE_ACTIVATION_NONE && (rc = scree_quant_check(out, "output", err)) < 0)
         return rc;
-    scree_activation_range_quantized(activation, out, &params->min, &params->max);
+    scree_activation_range_quantized(activation, out, &p->min, &p->max);
     return 0;
 }
 
-static void average_row(void *arg, size_t row, int thread)
+int scree_average_pool_prepare(struct scree_call *call, struct scree_error *err)
 {
-    const struct scree_call *call = arg;
-    const struct pool_params *p = call->params;
-    const void *in = call->inputs[0]->data;
-    void *out = call->outputs[0]->data;
+    const struct rows rows = {.u8 = call->kernels->average_pool_u8,
+                              .i8 = call->kernels->average_pool_i8,
+                              .i16 = scree_average_pool_i16,
+                              .f32 = scree_average_pool_f32};
 
-    switch (call->inputs[0]->type) {
-    case SCREE_TYPE_UINT8:
-        scree_average_pool_u8(&p->shape, in, out, row, p->min, p->max);
-        break;
-    case SCREE_TYPE_INT8:
-        scree_average_pool_i8(&p->shape, in, out, row, p->min, p->max);
-        break;
-    case SCREE_TYPE_INT16:
-        scree_average_pool_i16(&p->shape, in, out, row, p->min, p->max);
-        break;
-    default:
-        scree_average_pool_f32(&p->shape, in, out, row, p->min_f32, p->max_f32);
-        break;
-    }
+    return prepare(call, &rows, err);
 }
 
-static void max_row(void *arg, size_t row, int thread)
+int scree_max_pool_prepare(struct scree_call *call, struct scree_error *err)
 {
-    const struct scree_call *call = arg;
-    const struct pool_params *p = call->params;
-    const void *in = call->inputs[0]->data;
-    void *out = call->outputs[0]->data;
+    const struct rows rows = {.u8 = call->kernels->max_pool_u8,
+                              .i8 = call->kernels->max_pool_i8,
+                              .i16 = scree_max_pool_i16,
+                              .f32 = scree_max_pool_f32};
 
-    switch (call->inputs[0]->type) {
-    case SCREE_TYPE_UINT8:
-        scree_max_pool_u8(&p->shape, in, out, row, p->min, p->max);
-        break;
-    case SCREE_TYPE_INT8:
-        scree_max_pool_i8(&p->shape, in, out, row, p->min, p->max);
-        break;
-    case SCREE_TYPE_INT16:
-        scree_max_pool_i16(&p->shape, in, out, row, p->min, p->max);
-        break;
-    default:
-        scree_max_pool_f32(&p->shape, in, out, row, p->min_f32, p->max_f32);
-        break;
-    }
+    return prepare(call, &rows, err);
 }
 
-static void l2_row(void *arg, size_t row, int thread)
+int scree_l2_pool_prepare(struct scree_call *call, struct scree_error *err)
 {
-    const struct scree_call *call = arg;
-    const struct pool_params *p = call->params;
+    const struct rows rows = {.f32 = scree_l2_pool_f32};
 
-    scree_l2_pool_f32(&p->shape, call->inputs[0]->data, call->outputs[0]->data, row, p->min_f32,
-                      p->max_f32);
+    return prepare(call, &rows, err);
 }
 
-static int run_rows(const struct scree_call *call, scree_pool_fn *fn)
+static void run_row(void *arg, size_t row, int thread)
 {
+    const struct scree_call *call = arg;
     const struct pool_params *params = call->params;
 
+    params->row(&params->pooling, call->inputs[0]->data, call->outputs[0]->data, row);
+}
+
+int scree_pool_2d_run(const struct scree_call *call, struct scree_error *err)
+{
+    const struct pool_params *params = call->params;
+    const struct scree_pooling *p = &params->pooling;
+
     if (call->outputs[0]->n_elements > 0)
-        scree_pool_run(call->pool, (size_t)params->shape.n * (size_t)params->shape.out_h, fn,
+        scree_pool_run(call->pool, (size_t)p->n * (size_t)p->out_h, run_row,
                        (void *)(uintptr_t)call);
     return 0;
-}
-
-int scree_average_pool_run(const struct scree_call *call, struct scree_error *err)
-{
-    return run_rows(call, average_row);
-}
-
-int scree_max_pool_run(const struct scree_call *call, struct scree_error *err)
-{
-    return run_rows(call, max_row);
-}
-
-int scree_l2_pool_run(const struct scree_call *call, struct scree_error *err)
-{
-    return run_rows(call, l2_row);
 }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "ops/common.h"
 #include "ops/ops.h"
 
@@ -17,8 +18,10 @@ struct group {
 
 struct reduce {
     scree_reduce_fn *row;
-    size_t in_bytes, acc_bytes; /* of an element */
-    size_t n_reduced;           /* elements that become one */
+    scree_reduce_finish_fn *finish; /* NULL: accumulators are outputs */
+    scree_sum_rows_fn *sum_rows;    /* NULL, or does all this for each element of the first group */
+    size_t in_bytes, acc_bytes;     /* of an element */
+    size_t n_reduced;               /* elements that become one */
     int32_t n_groups;
     struct group groups[SCREE_MAX_RANK]; /* outermost first; the last one is the row */
     bool in_scratch;                     /* accumulators are in the scratch, not the output */
@@ -48,6 +51,31 @@ static scree_reduce_fn *kernel_of(const struct kernels *kernels, enum scree_type
         return kernels->u8;
     case SCREE_TYPE_BOOL:
         return kernels->boolean;
+    default:
+        return NULL;
+    }
+}
+
+/* What makes outputs of accumulators, for each type; NULL where they are outputs. */
+struct finishes {
+    scree_reduce_finish_fn *f32, *i64, *i32, *i16, *i8, *u8;
+};
+
+static scree_reduce_finish_fn *finish_of(const struct finishes *finishes, enum scree_type type)
+{
+    switch (type) {
+    case SCREE_TYPE_FLOAT32:
+        return finishes->f32;
+    case SCREE_TYPE_INT64:
+        return finishes->i64;
+    case SCREE_TYPE_INT32:
+        return finishes->i32;
+    case SCREE_TYPE_INT16:
+        return finishes->i16;
+    case SCREE_TYPE_INT8:
+        return finishes->i8;
+    case SCREE_TYPE_UINT8:
+        return finishes->u8;
     default:
         return NULL;
     }
@@ -198,8 +226,20 @@ static void fill_empty(const struct reduce *reduce, const struct scree_operand *
         memcpy((char *)output->data + i * bytes, reduce->empty, bytes);
 }
 
-/* Where the accumulators are once the input is reduced; NULL if it is empty and the output done. */
-static const void *run_reduce(const struct scree_call *call)
+/* Reduces what belongs to one element of the group before the two that sum_rows reduces. */
+static void sum_rows(void *arg, size_t i, int thread)
+{
+    const struct scree_call *call = arg;
+    const struct reduce *reduce = call->params;
+    const struct group *rows = &reduce->groups[reduce->n_groups - 2];
+    size_t n_rows = rows[0].size, n = rows[1].size;
+
+    reduce->sum_rows((char *)call->outputs[0]->data + i * n,
+                     (const char *)call->inputs[0]->data + i * n_rows * n, n_rows, n,
+                     &reduce->quant);
+}
+
+int scree_reduce_run(const struct scree_call *call, struct scree_error *err)
 {
     const struct reduce *reduce = call->params;
     const struct scree_operand *input = call->inputs[0], *output = call->outputs[0];
@@ -207,15 +247,16 @@ static const void *run_reduce(const struct scree_call *call)
 
     if (input->n_elements == 0) {
         fill_empty(reduce, output);
-        return NULL;
+        return 0;
+    }
+    if (reduce->sum_rows) {
+        scree_pool_run(call->pool, reduce->n_groups > 2 ? reduce->groups[0].size : 1, sum_rows,
+                       (void *)(uintptr_t)call);
+        return 0;
     }
     reduce_all(reduce, input->data, accs);
-    return accs;
-}
-
-int scree_reduce_run(const struct scree_call *call, struct scree_error *err)
-{
-    (void)run_reduce(call);
+    if (reduce->finish)
+        reduce->finish(output->data, accs, output->n_elements, reduce->n_reduced, &reduce->quant);
     return 0;
 }
 
@@ -267,116 +308,81 @@ static int prepare_sum_multiplier(const struct scree_call *call, struct reduce *
     return 0;
 }
 
-static int prepare_mean_or_sum(struct scree_call *call, const struct kernels *kernels,
-                               enum scree_type acc_type, bool is_mean, struct scree_error *err)
+/* The kernel for means and sums over neighbouring dimensions, with others behind them: of n_groups
+ * kept and reduced in turn the last is kept. */
+static void use_sum_rows(struct scree_call *call, struct reduce *reduce, scree_sum_rows_fn *kernel)
 {
-    struct reduce *reduce = NULL;
-    int rc = prepare_reduce(call, kernels, acc_type, &reduce, err);
+    int32_t n = reduce->n_groups;
+
+    if (!kernel || n < 2 || n > 3 || reduce->groups[n - 1].stride == 0)
+        return;
+    reduce->sum_rows = kernel;
+    call->scratch_bytes = 0;
+}
+
+static int prepare_mean_or_sum(struct scree_call *call, enum scree_type acc_type,
+                               scree_reduce_fn *i32, bool is_mean, struct reduce **ret_reduce,
+                               struct scree_error *err)
+{
+    const struct kernels kernels = {.f32 = scree_sum_f32,
+                                    .i64 = scree_sum_i64,
+                                    .i32 = i32,
+                                    .i16 = scree_sum_i16_i32,
+                                    .i8 = scree_sum_i8_i32,
+                                    .u8 = scree_sum_u8_i32};
+    int rc = prepare_reduce(call, &kernels, acc_type, ret_reduce, err);
 
     if (rc != 0 || !is_quantized_type(call->inputs[0]->type))
         return rc;
-    rc = prepare_quant(call, &reduce->quant, err);
-    return rc < 0 ? rc : prepare_sum_multiplier(call, reduce, is_mean, err);
+    rc = prepare_quant(call, &(*ret_reduce)->quant, err);
+    return rc < 0 ? rc : prepare_sum_multiplier(call, *ret_reduce, is_mean, err);
 }
 
 int scree_mean_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_sum_f32,
-                                           .i64 = scree_sum_i64,
-                                           .i32 = scree_sum_i32_i64,
-                                           .i16 = scree_sum_i16_i32,
-                                           .i8 = scree_sum_i8_i32,
-                                           .u8 = scree_sum_u8_i32};
+    static const struct finishes finishes = {.f32 = scree_sums_to_means_f32,
+                                             .i64 = scree_sums_to_means_i64,
+                                             .i32 = scree_sums_to_means_i32,
+                                             .i16 = scree_sums_to_i16,
+                                             .i8 = scree_sums_to_i8,
+                                             .u8 = scree_sums_to_u8};
     enum scree_type type = call->inputs[0]->type, acc_type = type;
     const float nan = NAN; /* the mean of nothing */
+    struct reduce *reduce = NULL;
     int rc;
 
     if (type == SCREE_TYPE_INT32)
         acc_type = SCREE_TYPE_INT64;
     if (is_quantized_type(type))
         acc_type = SCREE_TYPE_INT32;
-    rc = prepare_mean_or_sum(call, &kernels, acc_type, true, err);
-    if (rc == 0 && type == SCREE_TYPE_FLOAT32)
-        memcpy(((struct reduce *)call->params)->empty, &nan, sizeof nan);
-    return rc;
-}
-
-int scree_sum_prepare(struct scree_call *call, struct scree_error *err)
-{
-    static const struct kernels kernels = {.f32 = scree_sum_f32,
-                                           .i64 = scree_sum_i64,
-                                           .i32 = scree_sum_i32,
-                                           .i16 = scree_sum_i16_i32,
-                                           .i8 = scree_sum_i8_i32,
-                                           .u8 = scree_sum_u8_i32};
-    enum scree_type type = call->inputs[0]->type;
-
-    return prepare_mean_or_sum(call, &kernels, is_quantized_type(type) ? SCREE_TYPE_INT32 : type,
-                               false, err);
-}
-
-/* Sums of quantized values to the output; the multiplier makes means of them. */
-static void finish_sums(const struct scree_call *call, const int32_t *sums)
-{
-    const struct reduce *reduce = call->params;
-    const struct scree_operand *output = call->outputs[0];
-
-    switch (output->type) {
-    case SCREE_TYPE_UINT8:
-        scree_sums_to_u8(output->data, sums, output->n_elements, reduce->n_reduced, &reduce->quant);
-        break;
-    case SCREE_TYPE_INT8:
-        scree_sums_to_i8(output->data, sums, output->n_elements, reduce->n_reduced, &reduce->quant);
-        break;
-    default:
-        scree_sums_to_i16(output->data, sums, output->n_elements, reduce->n_reduced,
-                          &reduce->quant);
-        break;
-    }
+    rc = prepare_mean_or_sum(call, acc_type, scree_sum_i32_i64, true, &reduce, err);
+    if (rc != 0)
+        return rc;
+    if (type == SCREE_TYPE_FLOAT32)
+        memcpy(reduce->empty, &nan, sizeof nan);
+    reduce->finish = finish_of(&finishes, type);
+    use_sum_rows(call, reduce,
+                 type == SCREE_TYPE_UINT8  ? call->kernels->sum_rows_u8
+                 : type == SCREE_TYPE_INT8 ? call->kernels->sum_rows_i8
+                                           : NULL);
+    return 0;
 }
 
 /* LiteRT's reference kernel of SUM reads int8 and int16 as if they were uint8. So these are as its
  * default kernel has them, which works in float. */
-int scree_sum_run(const struct scree_call *call, struct scree_error *err)
+int scree_sum_prepare(struct scree_call *call, struct scree_error *err)
 {
-    const struct reduce *reduce = call->params;
-    const struct scree_operand *output = call->outputs[0];
-    const void *sums = run_reduce(call);
-    size_t n = output->n_elements;
+    static const struct finishes finishes = {
+        .i16 = scree_sums_to_i16_in_float, .i8 = scree_sums_to_i8_in_float, .u8 = scree_sums_to_u8};
+    enum scree_type type = call->inputs[0]->type;
+    struct reduce *reduce = NULL;
+    int rc = prepare_mean_or_sum(call, is_quantized_type(type) ? SCREE_TYPE_INT32 : type,
+                                 scree_sum_i32, false, &reduce, err);
 
-    if (!sums)
-        return 0;
-    if (output->type == SCREE_TYPE_UINT8)
-        finish_sums(call, sums);
-    else if (output->type == SCREE_TYPE_INT8)
-        scree_sums_to_i8_in_float(output->data, sums, n, reduce->n_reduced, &reduce->quant);
-    else if (output->type == SCREE_TYPE_INT16)
-        scree_sums_to_i16_in_float(output->data, sums, n, reduce->n_reduced, &reduce->quant);
-    return 0;
-}
-
-int scree_mean_run(const struct scree_call *call, struct scree_error *err)
-{
-    const struct reduce *reduce = call->params;
-    const struct scree_operand *output = call->outputs[0];
-    const void *sums = run_reduce(call);
-
-    if (!sums)
-        return 0;
-    switch (call->inputs[0]->type) {
-    case SCREE_TYPE_FLOAT32:
-        scree_sums_to_means_f32(output->data, sums, output->n_elements, reduce->n_reduced);
-        break;
-    case SCREE_TYPE_INT32:
-        scree_sums_to_means_i32(output->data, sums, output->n_elements, reduce->n_reduced);
-        break;
-    case SCREE_TYPE_INT64:
-        scree_sums_to_means_i64(output->data, sums, output->n_elements, reduce->n_reduced);
-        break;
-    default:
-        finish_sums(call, sums);
-        break;
-    }
+    if (rc != 0)
+        return rc;
+    reduce->finish = finish_of(&finishes, type);
+    use_sum_rows(call, reduce, type == SCREE_TYPE_UINT8 ? call->kernels->sum_rows_u8 : NULL);
     return 0;
 }
 
@@ -387,6 +393,8 @@ int scree_mean_run(const struct scree_call *call, struct scree_error *err)
 static int prepare_prod_quantized(struct scree_call *call, struct scree_error *err)
 {
     static const struct kernels kernels = {.i16 = scree_prod_i16_i32, .i8 = scree_prod_i8_i32};
+    static const struct finishes finishes = {.i16 = scree_products_to_i16,
+                                             .i8 = scree_products_to_i8};
     struct reduce *reduce = NULL;
     double in_scale, out_scale;
     int rc = prepare_reduce(call, &kernels, SCREE_TYPE_INT32, &reduce, err);
@@ -401,6 +409,7 @@ static int prepare_prod_quantized(struct scree_call *call, struct scree_error *e
                                 &reduce->quant.multiplier, err);
     if (rc == 0 && reduce->quant.multiplier.shift > 7)
         return scree_fail(err, EBADMSG, "scales %g and %g are too far apart", in_scale, out_scale);
+    reduce->finish = finish_of(&finishes, call->inputs[0]->type);
     return rc;
 }
 
@@ -427,21 +436,6 @@ int scree_reduce_prod_prepare(struct scree_call *call, struct scree_error *err)
     reduce->empty[0] = 1; /* the product of nothing; integers are little-endian */
     if (input->type == SCREE_TYPE_FLOAT32)
         memcpy(reduce->empty, &one, sizeof one);
-    return 0;
-}
-
-int scree_reduce_prod_run(const struct scree_call *call, struct scree_error *err)
-{
-    const struct reduce *reduce = call->params;
-    const struct scree_operand *output = call->outputs[0];
-    const void *products = run_reduce(call);
-
-    if (!products || !reduce->in_scratch)
-        return 0;
-    if (output->type == SCREE_TYPE_INT8)
-        scree_products_to_i8(output->data, products, output->n_elements, &reduce->quant);
-    else
-        scree_products_to_i16(output->data, products, output->n_elements, &reduce->quant);
     return 0;
 }
 
@@ -486,24 +480,24 @@ static int prepare_extreme(struct scree_call *call, const struct kernels *kernel
 
 int scree_reduce_max_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_max_f32,
-                                           .i64 = scree_max_i64,
-                                           .i32 = scree_max_i32,
-                                           .i16 = scree_max_i16,
-                                           .i8 = scree_max_i8,
-                                           .u8 = scree_max_u8};
+    static const struct kernels kernels = {.f32 = scree_greatest_f32,
+                                           .i64 = scree_greatest_i64,
+                                           .i32 = scree_greatest_i32,
+                                           .i16 = scree_greatest_i16,
+                                           .i8 = scree_greatest_i8,
+                                           .u8 = scree_greatest_u8};
 
     return prepare_extreme(call, &kernels, false, err);
 }
 
 int scree_reduce_min_prepare(struct scree_call *call, struct scree_error *err)
 {
-    static const struct kernels kernels = {.f32 = scree_min_f32,
-                                           .i64 = scree_min_i64,
-                                           .i32 = scree_min_i32,
-                                           .i16 = scree_min_i16,
-                                           .i8 = scree_min_i8,
-                                           .u8 = scree_min_u8};
+    static const struct kernels kernels = {.f32 = scree_least_f32,
+                                           .i64 = scree_least_i64,
+                                           .i32 = scree_least_i32,
+                                           .i16 = scree_least_i16,
+                                           .i8 = scree_least_i8,
+                                           .u8 = scree_least_u8};
 
     return prepare_extreme(call, &kernels, true, err);
 }

@@ -1,7 +1,8 @@
-/* kernels/arm/vec128.h - a vector of 16 bytes or 4 numbers of 32 bits, by NEON with SDOT.
+/* kernels/arm/vec128.h - a vector of 16 bytes or 4 numbers of 32 bits, by NEON, with SDOT where the
+ * file is compiled for it.
  *
- * The names are those of x86/vec512.h, as far as depthwise_block.h uses them. Memory: keeps
- * nothing. */
+ * The names are those of x86/vec512.h, as far as depthwise_block.h and pooling_block.h use them.
+ * Memory: keeps nothing. */
 #ifndef SCREE_KERNELS_ARM_VEC128_H
 #define SCREE_KERNELS_ARM_VEC128_H
 
@@ -14,6 +15,10 @@
 #define VEC_LANES 4
 
 typedef uint8x16_t vec;
+typedef float32x4_t vecf;
+
+/* parts of vectors take longer to load and store than whole ones */
+#define V_MASKS false
 
 /* ---- as numbers ---- */
 
@@ -110,6 +115,83 @@ static inline vec v_clamp_s8(vec x, vec min, vec max)
     return vreinterpretq_u8_s8(vminq_s8(vmaxq_s8(v_as_s8(x), v_as_s8(min)), v_as_s8(max)));
 }
 
+static inline vec v_pack16_u8(vec a, vec b)
+{
+    return vqmovun_high_s16(vqmovun_s16(v_as_s16(a)), v_as_s16(b));
+}
+
+/* 32 bits to 16, saturated. */
+static inline vec v_pack32(vec a, vec b)
+{
+    return vreinterpretq_u8_s16(vqmovn_high_s32(vqmovn_s32(v_as_s32(a)), v_as_s32(b)));
+}
+
+static inline vec v_add16(vec a, vec b)
+{
+    return vreinterpretq_u8_s16(vaddq_s16(v_as_s16(a), v_as_s16(b)));
+}
+
+static inline vec v_max_u8(vec a, vec b)
+{
+    return vmaxq_u8(a, b);
+}
+
+static inline vec v_max_s8(vec a, vec b)
+{
+    return vreinterpretq_u8_s8(vmaxq_s8(v_as_s8(a), v_as_s8(b)));
+}
+
+static inline vec v_clamp_u8(vec x, vec min, vec max)
+{
+    return vminq_u8(vmaxq_u8(x, min), max);
+}
+
+/* ---- 32 bits and floats ---- */
+
+static inline vec v_set32(int32_t x)
+{
+    return v_from_s32(vdupq_n_s32(x));
+}
+
+static inline vec v_add32(vec a, vec b)
+{
+    return v_from_s32(vaddq_s32(v_as_s32(a), v_as_s32(b)));
+}
+
+static inline vecf v_setf(float x)
+{
+    return vdupq_n_f32(x);
+}
+
+static inline vecf v_to_float(vec x)
+{
+    return vcvtq_f32_s32(v_as_s32(x));
+}
+
+/* Towards 0. */
+static inline vec v_truncate(vecf x)
+{
+    return v_from_s32(vcvtq_s32_f32(x));
+}
+
+static inline vecf v_addf(vecf a, vecf b)
+{
+    return vaddq_f32(a, b);
+}
+
+static inline vecf v_mulf(vecf a, vecf b)
+{
+    return vmulq_f32(a, b);
+}
+
+/* x with the sign of s, x >= 0 */
+static inline vecf v_copy_sign(vecf x, vecf s)
+{
+    return vbslq_f32(vdupq_n_u32(UINT32_C(1) << 31), s, x);
+}
+
+#ifdef __ARM_FEATURE_DOTPROD
+
 /* ---- products of bytes ---- */
 
 #define V_SIGNED_INPUT true /* both factors are int8 */
@@ -146,5 +228,7 @@ static inline vec v_dot(vec acc, v_quads a, v_weights w)
 {
     return v_from_s32(vdotq_s32(v_as_s32(acc), v_as_s8(a), v_as_s8(w)));
 }
+
+#endif
 
 #endif

@@ -1,4 +1,4 @@
-#include "kernels/pooling.h"
+#include "kernels/pooling_window.h"
 
 #include <float.h>
 #include <math.h>
@@ -6,47 +6,20 @@
 /* Channels whose sums are kept at once. */
 #define BLOCK 64
 
-/* What of one output pixel's window lies in the picture: `rows` x `cols` pixels from element
- * `first` on, rows `pitch` elements apart. */
-struct window {
-    size_t first, rows, cols, pitch;
-};
-
-static size_t overlap(int32_t origin, int32_t filter, int32_t size, size_t *ret_first)
-{
-    int32_t begin = origin > 0 ? origin : 0;
-    int64_t end = (int64_t)origin + filter;
-
-    *ret_first = (size_t)begin;
-    return (size_t)((end < size ? end : size) - begin);
-}
-
-static struct window window_at(const struct scree_pooling *p, size_t row, int32_t out_x)
-{
-    size_t picture = row / (size_t)p->out_h, y, x;
-    int32_t out_y = (int32_t)(row % (size_t)p->out_h);
-    struct window window;
-
-    window.rows = overlap(out_y * p->stride_h - p->pad_top, p->filter_h, p->in_h, &y);
-    window.cols = overlap(out_x * p->stride_w - p->pad_left, p->filter_w, p->in_w, &x);
-    window.pitch = (size_t)p->in_w * (size_t)p->c;
-    window.first = ((picture * (size_t)p->in_h + y) * (size_t)p->in_w + x) * (size_t)p->c;
-    return window;
-}
-
 /* Adds n channels of the window up, as far apart as the picture's `c`. */
-#define DEFINE_SUM(name, type, sum_type, term)                                                  \
-    static void name(const struct window *w, const type *in, size_t c, size_t n, sum_type *sum) \
-    {                                                                                           \
-        for (size_t i = 0; i < n; i++)                                                          \
-            sum[i] = 0;                                                                         \
-        for (size_t y = 0; y < w->rows; y++) {                                                  \
-            const type *pixel = in + w->first + y * w->pitch;                                   \
-                                                                                                \
-            for (size_t x = 0; x < w->cols; x++, pixel += c)                                    \
-                for (size_t i = 0; i < n; i++)                                                  \
-                    sum[i] += term;                                                             \
-        }                                                                                       \
+#define DEFINE_SUM(name, type, sum_type, term)                                                 \
+    static void name(const struct scree_pooling_window *w, const type *in, size_t c, size_t n, \
+                     sum_type *sum)                                                            \
+    {                                                                                          \
+        for (size_t i = 0; i < n; i++)                                                         \
+            sum[i] = 0;                                                                        \
+        for (size_t y = 0; y < w->rows; y++) {                                                 \
+            const type *pixel = in + w->first + y * w->pitch;                                  \
+                                                                                               \
+            for (size_t x = 0; x < w->cols; x++, pixel += c)                                   \
+                for (size_t i = 0; i < n; i++)                                                 \
+                    sum[i] += term;                                                            \
+        }                                                                                      \
     }
 
 DEFINE_SUM(sum_u8, uint8_t, uint32_t, (uint32_t)pixel[i])
@@ -71,68 +44,66 @@ static float limit(float x, float min, float max)
 }
 
 /* A row: for each pixel, for each block of channels, the sums and then what they make. */
-#define DEFINE_MEAN_ROW(name, type, sum_type, sum_fn, limit_type, result)           \
-    void name(const struct scree_pooling *p, const type *in, type *out, size_t row, \
-              limit_type min, limit_type max)                                       \
+#define DEFINE_MEAN_ROW(name, type, sum_type, sum_fn, result)                       \
+    void name(const struct scree_pooling *p, const void *in, void *out, size_t row) \
     {                                                                               \
         size_t c = (size_t)p->c;                                                    \
-        type *to = out + row * (size_t)p->out_w * c;                                \
+        type *to = (type *)out + row * (size_t)p->out_w * c;                        \
         sum_type sum[BLOCK];                                                        \
                                                                                     \
         for (int32_t x = 0; x < p->out_w; x++, to += c) {                           \
-            struct window w = window_at(p, row, x);                                 \
+            struct scree_pooling_window w = scree_pooling_window_at(p, row, x);     \
             size_t count = w.rows * w.cols;                                         \
                                                                                     \
             for (size_t at = 0; at < c; at += BLOCK) {                              \
                 size_t n = c - at < BLOCK ? c - at : BLOCK;                         \
                                                                                     \
-                sum_fn(&w, in + at, c, n, sum);                                     \
+                sum_fn(&w, (const type *)in + at, c, n, sum);                       \
                 for (size_t i = 0; i < n; i++)                                      \
                     to[at + i] = (type)(result);                                    \
             }                                                                       \
         }                                                                           \
     }
 
-DEFINE_MEAN_ROW(scree_average_pool_u8, uint8_t, uint32_t, sum_u8, int32_t,
-                mean(sum[i], (int64_t)count, min, max))
-DEFINE_MEAN_ROW(scree_average_pool_i8, int8_t, uint32_t, sum_i8, int32_t,
-                mean(sum[i], (int64_t)count, min, max))
-DEFINE_MEAN_ROW(scree_average_pool_i16, int16_t, uint32_t, sum_i16, int32_t,
-                mean(sum[i], (int64_t)count, min, max))
-DEFINE_MEAN_ROW(scree_average_pool_f32, float, float, sum_f32, float,
-                limit(sum[i] / (float)count, min, max))
-DEFINE_MEAN_ROW(scree_l2_pool_f32, float, float, sum_squares_f32, float,
-                limit(sqrtf(sum[i] / (float)count), min, max))
+DEFINE_MEAN_ROW(scree_average_pool_u8, uint8_t, uint32_t, sum_u8,
+                mean(sum[i], (int64_t)count, p->min, p->max))
+DEFINE_MEAN_ROW(scree_average_pool_i8, int8_t, uint32_t, sum_i8,
+                mean(sum[i], (int64_t)count, p->min, p->max))
+DEFINE_MEAN_ROW(scree_average_pool_i16, int16_t, uint32_t, sum_i16,
+                mean(sum[i], (int64_t)count, p->min, p->max))
+DEFINE_MEAN_ROW(scree_average_pool_f32, float, float, sum_f32,
+                limit(sum[i] / (float)count, p->min_f32, p->max_f32))
+DEFINE_MEAN_ROW(scree_l2_pool_f32, float, float, sum_squares_f32,
+                limit(sqrtf(sum[i] / (float)count), p->min_f32, p->max_f32))
 
 /* A row: for each pixel the largest of the window, all channels at once, starting from `lowest`. */
-#define DEFINE_MAX_ROW(name, type, limit_type, lowest)                              \
-    void name(const struct scree_pooling *p, const type *in, type *out, size_t row, \
-              limit_type min, limit_type max)                                       \
-    {                                                                               \
-        size_t c = (size_t)p->c;                                                    \
-        type *restrict to = out + row * (size_t)p->out_w * c;                       \
-        type low = (type)min, high = (type)max;                                     \
-                                                                                    \
-        for (int32_t x = 0; x < p->out_w; x++, to += c) {                           \
-            struct window w = window_at(p, row, x);                                 \
-                                                                                    \
-            for (size_t i = 0; i < c; i++)                                          \
-                to[i] = lowest;                                                     \
-            for (size_t y = 0; y < w.rows; y++)                                     \
-                for (size_t k = 0; k < w.cols; k++) {                               \
-                    const type *pixel = in + w.first + y * w.pitch + k * c;         \
-                                                                                    \
-                    for (size_t i = 0; i < c; i++)                                  \
-                        to[i] = pixel[i] > to[i] ? pixel[i] : to[i];                \
-                }                                                                   \
-            for (size_t i = 0; i < c; i++) {                                        \
-                to[i] = to[i] > low ? to[i] : low;                                  \
-                to[i] = to[i] < high ? to[i] : high;                                \
-            }                                                                       \
-        }                                                                           \
+#define DEFINE_MAX_ROW(name, type, least, most, lowest)                                   \
+    void name(const struct scree_pooling *p, const void *in, void *out, size_t row)       \
+    {                                                                                     \
+        size_t c = (size_t)p->c;                                                          \
+        type *restrict to = (type *)out + row * (size_t)p->out_w * c;                     \
+        type low = (type)p->least, high = (type)p->most;                                  \
+                                                                                          \
+        for (int32_t x = 0; x < p->out_w; x++, to += c) {                                 \
+            struct scree_pooling_window w = scree_pooling_window_at(p, row, x);           \
+                                                                                          \
+            for (size_t i = 0; i < c; i++)                                                \
+                to[i] = lowest;                                                           \
+            for (size_t y = 0; y < w.rows; y++)                                           \
+                for (size_t k = 0; k < w.cols; k++) {                                     \
+                    const type *pixel = (const type *)in + w.first + y * w.pitch + k * c; \
+                                                                                          \
+                    for (size_t i = 0; i < c; i++)                                        \
+                        to[i] = pixel[i] > to[i] ? pixel[i] : to[i];                      \
+                }                                                                         \
+            for (size_t i = 0; i < c; i++) {                                              \
+                to[i] = to[i] > low ? to[i] : low;                                        \
+                to[i] = to[i] < high ? to[i] : high;                                      \
+            }                                                                             \
+        }                                                                                 \
     }
 
-DEFINE_MAX_ROW(scree_max_pool_u8, uint8_t, int32_t, 0)
-DEFINE_MAX_ROW(scree_max_pool_i8, int8_t, int32_t, INT8_MIN)
-DEFINE_MAX_ROW(scree_max_pool_i16, int16_t, int32_t, INT16_MIN)
-DEFINE_MAX_ROW(scree_max_pool_f32, float, float, -FLT_MAX)
+DEFINE_MAX_ROW(scree_max_pool_u8, uint8_t, min, max, 0)
+DEFINE_MAX_ROW(scree_max_pool_i8, int8_t, min, max, INT8_MIN)
+DEFINE_MAX_ROW(scree_max_pool_i16, int16_t, min, max, INT16_MIN)
+DEFINE_MAX_ROW(scree_max_pool_f32, float, min_f32, max_f32, -FLT_MAX)

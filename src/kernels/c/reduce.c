@@ -57,9 +57,9 @@ REDUCE(scree_prod_i16, int16_t, int16_t, x, U32(acc) * U32(x))
 REDUCE(scree_prod_i8, int8_t, int8_t, x, acc *x)
 REDUCE(scree_prod_u8, uint8_t, uint8_t, x, acc *x)
 
-#define EXTREMES(suffix, type)                                   \
-    REDUCE(scree_max_##suffix, type, type, x, x > acc ? x : acc) \
-    REDUCE(scree_min_##suffix, type, type, x, x < acc ? x : acc)
+#define EXTREMES(suffix, type)                                        \
+    REDUCE(scree_greatest_##suffix, type, type, x, x > acc ? x : acc) \
+    REDUCE(scree_least_##suffix, type, type, x, x < acc ? x : acc)
 
 EXTREMES(f32, float)
 EXTREMES(i64, int64_t)
@@ -90,60 +90,89 @@ static inline int32_t to_output(int32_t x, const struct scree_reduce_params *p)
 }
 
 #define SUMS_TO(name, type)                                                         \
-    void name(type *out, const int32_t *sums, size_t n, size_t n_summed,            \
+    void name(void *out, const void *accs, size_t n, size_t n_summed,               \
               const struct scree_reduce_params *p)                                  \
     {                                                                               \
+        type *to = out;                                                             \
+        const int32_t *from = accs;                                                 \
         uint32_t zeros = U32(p->zero_point) * U32(n_summed);                        \
                                                                                     \
         for (size_t i = 0; i < n; i++)                                              \
-            out[i] = (type)to_output(                                               \
-                scree_multiply((int32_t)(U32(sums[i]) - zeros), p->multiplier), p); \
+            to[i] = (type)to_output(                                                \
+                scree_multiply((int32_t)(U32(from[i]) - zeros), p->multiplier), p); \
     }
 
 SUMS_TO(scree_sums_to_u8, uint8_t)
 SUMS_TO(scree_sums_to_i8, int8_t)
 SUMS_TO(scree_sums_to_i16, int16_t)
 
+/* Channels whose sums are kept at once. */
+#define BLOCK 64
+
+#define SUM_ROWS(name, type, sum, finish)                         \
+    void name(void *out, const void *in, size_t n_rows, size_t n, \
+              const struct scree_reduce_params *p)                \
+    {                                                             \
+        type *to = out;                                           \
+        int32_t sums[BLOCK];                                      \
+                                                                  \
+        for (size_t i = 0; i < n; i += BLOCK) {                   \
+            size_t size = n - i < BLOCK ? n - i : BLOCK;          \
+            const type *from = (const type *)in + i;              \
+                                                                  \
+            for (size_t r = 0; r < n_rows; r++, from += n)        \
+                sum(sums, from, size, 1, r == 0, NULL);           \
+            finish(to + i, sums, size, n_rows, p);                \
+        }                                                         \
+    }
+
+SUM_ROWS(scree_sum_rows_u8, uint8_t, scree_sum_u8_i32, scree_sums_to_u8)
+SUM_ROWS(scree_sum_rows_i8, int8_t, scree_sum_i8_i32, scree_sums_to_i8)
+
 #define SUMS_IN_FLOAT_TO(name, type)                                      \
-    void name(type *out, const int32_t *sums, size_t n, size_t n_summed,  \
+    void name(void *out, const void *accs, size_t n, size_t n_summed,     \
               const struct scree_reduce_params *p)                        \
     {                                                                     \
+        type *to = out;                                                   \
+        const int32_t *from = accs;                                       \
         float zeros = (float)-p->zero_point * p->scale * (float)n_summed; \
                                                                           \
         for (size_t i = 0; i < n; i++) {                                  \
-            float sum = roundf((float)sums[i] * p->scale + zeros);        \
+            float sum = roundf((float)from[i] * p->scale + zeros);        \
                                                                           \
-            out[i] = (type)to_output(scree_truncate_i32((double)sum), p); \
+            to[i] = (type)to_output(scree_truncate_i32((double)sum), p);  \
         }                                                                 \
     }
 
 SUMS_IN_FLOAT_TO(scree_sums_to_i8_in_float, int8_t)
 SUMS_IN_FLOAT_TO(scree_sums_to_i16_in_float, int16_t)
 
-#define PRODUCTS_TO(name, type)                                                                  \
-    void name(type *out, const int32_t *products, size_t n, const struct scree_reduce_params *p) \
-    {                                                                                            \
-        for (size_t i = 0; i < n; i++)                                                           \
-            out[i] = (type)to_output(scree_multiply_i64(products[i], p->multiplier), p);         \
+#define PRODUCTS_TO(name, type)                                                     \
+    void name(void *out, const void *accs, size_t n, size_t n_summed,               \
+              const struct scree_reduce_params *p)                                  \
+    {                                                                               \
+        type *to = out;                                                             \
+        const int32_t *from = accs;                                                 \
+                                                                                    \
+        for (size_t i = 0; i < n; i++)                                              \
+            to[i] = (type)to_output(scree_multiply_i64(from[i], p->multiplier), p); \
     }
 
 PRODUCTS_TO(scree_products_to_i8, int8_t)
 PRODUCTS_TO(scree_products_to_i16, int16_t)
 
-void scree_sums_to_means_f32(float *out, const float *sums, size_t n, size_t n_summed)
-{
-    for (size_t i = 0; i < n; i++)
-        out[i] = sums[i] / (float)n_summed;
-}
+#define SUMS_TO_MEANS(name, type, sum_type, count_type)               \
+    void name(void *out, const void *accs, size_t n, size_t n_summed, \
+              const struct scree_reduce_params *p)                    \
+    {                                                                 \
+        type *to = out;                                               \
+        const sum_type *from = accs;                                  \
+                                                                      \
+        (void)p;                                                      \
+        for (size_t i = 0; i < n; i++)                                \
+            to[i] = (type)(from[i] / (count_type)n_summed);           \
+    }
 
-void scree_sums_to_means_i32(int32_t *out, const int64_t *sums, size_t n, size_t n_summed)
-{
-    for (size_t i = 0; i < n; i++)
-        out[i] = (int32_t)(sums[i] / (int64_t)n_summed);
-}
-
-void scree_sums_to_means_i64(int64_t *out, const int64_t *sums, size_t n, size_t n_summed)
-{
-    for (size_t i = 0; i < n; i++)
-        out[i] = sums[i] / (int64_t)n_summed;
-}
+SUMS_TO_MEANS(scree_sums_to_means_f32, float, float, float)
+SUMS_TO_MEANS(scree_sums_to_means_i32, int32_t, int64_t, int64_t)
+SUMS_TO_MEANS(scree_sums_to_means_i64, int64_t, int64_t, int64_t)

@@ -20,6 +20,9 @@
 typedef __m256i vec;
 typedef __m256 vecf;
 
+/* parts of vectors take longer to load and store than whole ones */
+#define V_MASKS false
+
 /* ---- memory ---- */
 
 static inline vec v_load(const void *p)
@@ -129,6 +132,21 @@ static inline vec v_add16_saturated(vec a, vec b)
     return _mm256_adds_epi16(a, b);
 }
 
+static inline vec v_add16(vec a, vec b)
+{
+    return _mm256_add_epi16(a, b);
+}
+
+static inline vec v_max_u8(vec a, vec b)
+{
+    return _mm256_max_epu8(a, b);
+}
+
+static inline vec v_max_s8(vec a, vec b)
+{
+    return _mm256_max_epi8(a, b);
+}
+
 static inline vec v_clamp_u8(vec x, vec min, vec max)
 {
     return _mm256_min_epu8(_mm256_max_epu8(x, min), max);
@@ -231,6 +249,12 @@ static inline vecf v_to_float(vec x)
 static inline vec v_round(vecf x)
 {
     return _mm256_cvtps_epi32(x);
+}
+
+/* Towards 0; INT32_MIN if it does not fit. */
+static inline vec v_truncate(vecf x)
+{
+    return _mm256_cvttps_epi32(x);
 }
 
 static inline vecf v_addf(vecf a, vecf b)

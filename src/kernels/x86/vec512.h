@@ -18,6 +18,9 @@
 typedef __m512i vec;
 typedef __m512 vecf;
 
+/* parts of vectors are loaded and stored as fast as whole ones */
+#define V_MASKS true
+
 /* ---- memory ---- */
 
 static inline vec v_load(const void *p)
@@ -111,6 +114,21 @@ static inline vec v_set16(int16_t x)
 static inline vec v_add16_saturated(vec a, vec b)
 {
     return _mm512_adds_epi16(a, b);
+}
+
+static inline vec v_add16(vec a, vec b)
+{
+    return _mm512_add_epi16(a, b);
+}
+
+static inline vec v_max_u8(vec a, vec b)
+{
+    return _mm512_max_epu8(a, b);
+}
+
+static inline vec v_max_s8(vec a, vec b)
+{
+    return _mm512_max_epi8(a, b);
 }
 
 static inline vec v_clamp_u8(vec x, vec min, vec max)
@@ -215,6 +233,12 @@ static inline vecf v_to_float(vec x)
 static inline vec v_round(vecf x)
 {
     return _mm512_cvtps_epi32(x);
+}
+
+/* Towards 0; INT32_MIN if it does not fit. */
+static inline vec v_truncate(vecf x)
+{
+    return _mm512_cvttps_epi32(x);
 }
 
 static inline vecf v_addf(vecf a, vecf b)
