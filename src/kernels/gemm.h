@@ -131,9 +131,12 @@ struct scree_gemm_part {
     int32_t filter_y, filter_x; /* the filter's element for the first tap ... */
     int32_t filter_step_h, filter_step_w; /* ... and from tap to tap */
     int32_t in_channel;
-    int32_t segments_w; /* segments of a row of taps: 1 or taps_w */
-    bool gathered;      /* the whole row is one segment, in scratch */
-    bool plain;         /* rows are the pixels of the input, in order */
+    int32_t segments_w;  /* segments of a row of taps: 1 or taps_w */
+    bool gathered;       /* the whole row is one segment, in scratch */
+    bool plain;          /* rows are the pixels of the input, in order */
+    bool copied;         /* a tile reads a copy of its lines of the input, in scratch, padded */
+    size_t copy_pitch;   /* from line to line of the copy */
+    size_t gather_bytes; /* of scratch, for what is gathered or copied */
     int32_t n_segments, segment_bytes;
     size_t depth, panel_bytes;
     uint8_t *panels;

@@ -15,6 +15,9 @@
 /* Products are at most 255 * 255: so many taps never reach 2^31. */
 #define MAX_DEPTH ((size_t)INT32_MAX / (255 * 255))
 
+/* A copy of the lines that a tile sees stays in the first cache. */
+#define MAX_COPY ((size_t)16 << 10)
+
 /* Parts beyond these are too small to be worth a panel. */
 #define MAX_PARTS ((size_t)1024)
 #define MIN_GROUP 4
@@ -170,6 +173,30 @@ size_t scree_gemm_count_parts(const struct scree_conv_shape *s)
     return n_parts <= MAX_PARTS ? n_parts : 0;
 }
 
+/* What tiles want of scratch for rows that hang over the edge: a copy of each such row, or, where
+ * segments are whole lines of taps and lines are small, of all lines that a tile sees, so that
+ * nothing hangs over. */
+static void set_copy(struct scree_gemm_part *part, const struct scree_gemm *gemm)
+{
+    const struct scree_conv_shape *s = &gemm->shape;
+    size_t w = (size_t)part->out_w, lines, pixels, bytes;
+
+    part->gather_bytes = (size_t)gemm->kernel->mr * part->depth;
+    if (part->gathered || part->segments_w != 1 || part->taps_w < 2 || part->n_rows == 0 ||
+        s->transposed || s->n_groups != 1 || s->n != 1)
+        return;
+    lines = gemm_smaller((size_t)part->out_h,
+                         (gemm_smaller(part->rows_per_tile, part->n_rows) + w - 2) / w + 1);
+    lines = (lines - 1) * (size_t)part->stride_h +
+            (size_t)(part->taps_h - 1) * (size_t)s->dilation_h + 1;
+    pixels = (w - 1) * (size_t)part->stride_w + (size_t)part->taps_w;
+    if (!scree_mul_size(pixels, (size_t)s->in_c, &part->copy_pitch) ||
+        !scree_mul_size(part->copy_pitch, lines, &bytes) || bytes > MAX_COPY)
+        return;
+    part->copied = true;
+    part->gather_bytes = bytes + (size_t)gemm->kernel->kr; /* of which a row may read too much */
+}
+
 void scree_gemm_set_parts(struct scree_gemm *gemm)
 {
     size_t mr = (size_t)gemm->kernel->mr;
@@ -183,10 +210,11 @@ void scree_gemm_set_parts(struct scree_gemm *gemm)
         set_segments(part, gemm);
         part->plain = is_plain(part, &gemm->shape);
         set_tiles(part, gemm);
+        set_copy(part, gemm);
         segments = (size_t)part->n_segments;
         bytes = gemm_round_up(mr * (1 + segments) * sizeof(void *), 64) +
-                gemm_round_up(mr * part->depth, 64) + gemm->kernel->row_scratch * mr * part->depth +
-                64;
+                gemm_round_up(part->gather_bytes, 64) +
+                gemm->kernel->row_scratch * mr * part->depth + 64;
         gemm->scratch_bytes = gemm_larger(gemm->scratch_bytes, bytes);
     }
 }

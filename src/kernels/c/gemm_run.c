@@ -13,7 +13,8 @@ struct work {
     size_t out_bytes;  /* of an output */
     const uint8_t **a; /* [n_segments][mr] */
     uint8_t **to;      /* [mr] */
-    uint8_t *gathered; /* [mr][depth] */
+    uint8_t *gathered; /* [mr][depth], or the copy of the input's lines ... */
+    size_t copied_row; /* ... that begins with those of this row of outputs */
     size_t padded;     /* a segment rounded up to kr */
 };
 
@@ -250,6 +251,54 @@ static void place_pixels(const struct work *work, size_t m, size_t n_rows, size_
     }
 }
 
+/* Copies the lines of the input that rows [m, m + n_rows) see, with zero points around them. */
+static void copy_lines(struct work *work, size_t m, size_t n_rows)
+{
+    const struct scree_gemm_part *part = work->part;
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    size_t w = (size_t)part->out_w, last = (m + n_rows - 1) / w;
+    int64_t taps = (int64_t)(part->copy_pitch / (size_t)s->in_c);
+    int64_t y, end;
+    const struct row image = {0};
+    uint8_t *to = work->gathered;
+
+    work->copied_row = m / w;
+    y = part->in_y + (int64_t)work->copied_row * part->stride_h;
+    end = part->in_y + (int64_t)last * part->stride_h + (part->taps_h - 1) * s->dilation_h + 1;
+    for (; y < end; y++, to += part->copy_pitch)
+        gather(work, &image, y, part->in_x, taps, to);
+}
+
+/* Places rows in the copy: nothing hangs over an edge. */
+static void place_copied(const struct work *work, size_t m, size_t n_rows, size_t c)
+{
+    const struct scree_gemm_part *part = work->part;
+    const struct scree_conv_shape *s = &work->gemm->shape;
+    size_t mr = (size_t)work->gemm->kernel->mr, w = (size_t)part->out_w, x = m % w;
+    size_t step = (size_t)part->stride_w * (size_t)s->in_c;
+    size_t out_step = (size_t)s->out_c * work->out_bytes;
+    size_t line = (size_t)s->dilation_h * part->copy_pitch;
+    const uint8_t *from = work->gathered +
+                          (m / w - work->copied_row) * (size_t)part->stride_h * part->copy_pitch;
+    uint8_t *to = work->out + m * out_step + c * work->out_bytes, **outs = work->to;
+    const uint8_t **a = work->a;
+
+    for (size_t r = 0; r < n_rows;) {
+        size_t end = gemm_smaller(r + w - x, n_rows);
+        const uint8_t *at = from + x * step;
+
+        for (; r < end; r++, at += step, to += out_step) {
+            a[r] = at;
+            outs[r] = to;
+        }
+        from += (size_t)part->stride_h * part->copy_pitch;
+        x = 0;
+    }
+    for (int32_t i = 1; i < part->n_segments; i++, a += mr)
+        for (size_t r = 0; r < n_rows; r++)
+            a[mr + r] = a[r] + line;
+}
+
 /* Gathers the rows of a run. */
 static void gather_run(const struct work *work, const struct row *row, const struct run *run)
 {
@@ -267,6 +316,10 @@ static void place_block(const struct work *work, size_t m, size_t n_rows, size_t
 
     if (part->plain) {
         place_pixels(work, m, n_rows, c);
+        return;
+    }
+    if (part->copied) {
+        place_copied(work, m, n_rows, c);
         return;
     }
     row = find_row(part, m);
@@ -352,9 +405,11 @@ static void run_tile(const struct scree_gemm *gemm, const void *in, const void *
         .panel_bytes = part->panel_bytes,
         .extras = part->extras ? part->extras + c / nr : NULL,
         .depth = part->depth,
-        .scratch = bytes + lists + gemm_round_up(mr * part->depth, 64),
+        .scratch = bytes + lists + gemm_round_up(part->gather_bytes, 64),
     };
 
+    if (part->copied)
+        copy_lines(&work, m, n_rows);
     n_blocks = (n_rows + mr - 1) / mr;
     for (size_t b = 0; b < n_blocks; b++) {
         size_t begin = n_rows * b / n_blocks, end = n_rows * (b + 1) / n_blocks;
