@@ -135,10 +135,10 @@ def round_of(name, arguments, found):
         kubelet.stop()
         channel.close()
         kubelet = fake.Kubelet(plugins)
-        kubelet.start()
         began = time.monotonic()
+        kubelet.start()
         *_, channel, at = kubelet.registered.get(timeout=60)
-        found["again"].append(max(0.0, at - began))
+        found["again"].append(at - began)
         channel.close()
     finally:
         process.kill()

@@ -30,7 +30,7 @@ def say(text):
 def require(what, true, seen=""):
     if not true:
         raise Failure(f"{what}: {seen}")
-    say(f"  ok   {what}" + (f": {seen}" if seen != "" else ""))
+    say((f"  ok   {what}" + (f": {seen}" if seen != "" else "")).rstrip())
 
 
 def top(answer):
@@ -106,7 +106,7 @@ def install_server(node):
     settle(node, {"Running": 3, "Pending": 1})
     pending = next(p for p in node.pods("scree", SERVER).values() if p["status"]["phase"] == "Pending")
     why = " ".join(c.get("message", "") for c in pending["status"]["conditions"])
-    require("the fourth waits for a share", f"Insufficient {RESOURCE}" in why, why[:90])
+    require("the fourth waits for a share", f"Insufficient {RESOURCE}" in why, why.split(". ")[0])
     pod = next(p for p in node.pods("scree", SERVER).values() if p["status"]["phase"] == "Running")
     for what in ("resources", "image"):
         say(f"  {what}: {json.dumps(pod['spec']['containers'][0][what])}")
