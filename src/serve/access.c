@@ -166,8 +166,9 @@ static int check(const struct scree_access *access, enum scree_scope scope,
     const struct scree_tokens *tokens = access->tokens;
     const char *token = bearer(who->authorization);
     bool is_admin = is_token(&tokens[SCREE_SCOPE_ADMIN], token);
-    bool is_user = is_token(&tokens[SCREE_SCOPE_INFER], token) |
-                   is_token(&tokens[SCREE_SCOPE_INFER], who->key);
+    bool by_token = is_token(&tokens[SCREE_SCOPE_INFER], token);
+    bool by_key = is_token(&tokens[SCREE_SCOPE_INFER], who->key); /* looked at in any case */
+    bool is_user = by_token || by_key;
 
     if (scope == SCREE_SCOPE_OPEN || is_admin)
         return 0;
