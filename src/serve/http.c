@@ -913,7 +913,8 @@ void scree_http_free(struct scree_http *http)
     if (http->mhd) {
         if (http->event >= 0) {
             resume_done(http);
-            http->draining = http->is_woken = true;
+            http->draining = true;
+            http->is_woken = true;
             ask_streams(http);
         }
         MHD_stop_daemon(http->mhd);
