@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/checked.h"
+#include "serve/listen.h"
 #include "serve/tls.h"
 
 /* Of a body that is too large, to answer politely. */
@@ -32,6 +34,7 @@
 #define STREAM_BYTES       4096
 #define ASK_MS             1000
 #define CHECK_MS           100 /* how often deadlines are looked at */
+#define ACCEPTED_AT_ONCE   64
 #define MAX_PARTS          4
 #define MAX_ADDED_HEADERS  16
 #define NS_A_MS            UINT64_C(1000000)
@@ -99,6 +102,10 @@ struct line {
 
 struct scree_http {
     struct MHD_Daemon *mhd;
+    int listener; /* -1 from the drain on */
+    bool is_listening;
+    uint64_t full_until_ns; /* when descriptors may be there again */
+    uint64_t checked_ns;    /* when deadlines were last looked at */
     struct scree_http_limits limits;
     const struct scree_route *routes;
     scree_handler_fn *gate;
@@ -216,11 +223,15 @@ static bool is_at_end(int fd)
 }
 
 /* Closes who is late, and who has gone away in the middle of a request: libmicrohttpd, whose epoll
- * is edge-triggered, misses an end that comes together with bytes. */
+ * is edge-triggered, misses an end that comes together with bytes. Not in each round of the event
+ * loop: with a thousand slow connections that would be what others wait for. */
 static void close_late(struct scree_http *http)
 {
     uint64_t now = now_ns();
 
+    if (now - http->checked_ns < CHECK_MS * NS_A_MS)
+        return;
+    http->checked_ns = now;
     for (struct connection *c = http->connections; c; c = c->next)
         if (c->deadline_ns < now || (http->draining && c->stage == STAGE_IDLE) ||
             ((c->stage == STAGE_HEADERS || c->stage == STAGE_BODY) && c->deadline_ns < UINT64_MAX &&
@@ -713,7 +724,8 @@ static enum MHD_Result begin(struct scree_http *http, struct MHD_Connection *mhd
         request->route->admit(http->context, request);
     if (!request->status && request->announced != 0)
         admit_body(request);
-    return request->status ? answer(request) : MHD_YES;
+    /* libmicrohttpd ends a connection that is answered now; without a body it need not. */
+    return request->status && request->announced != 0 ? answer(request) : MHD_YES;
 }
 
 /* The body is there, or the answer of a worker. */
@@ -760,12 +772,48 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     *request_context = NULL;
 }
 
+/* ---- who comes in ---- */
+
+/* Lets in who waits. libmicrohttpd does not: without a descriptor left it would try again at once,
+ * for ever, or no more until one of its connections is closed. Here those who wait go on waiting
+ * for a moment. */
+static void accept_some(struct scree_http *http)
+{
+    for (int i = 0; i < ACCEPTED_AT_ONCE && http->n_connections < http->limits.max_connections;
+         i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t n = sizeof address;
+        int fd = scree_listen_accept(http->listener, &address, &n);
+
+        if (fd >= 0) /* libmicrohttpd closes it if it does not take it */
+            (void)MHD_add_connection(http->mhd, fd, (const struct sockaddr *)&address, n);
+        else if (scree_listen_is_exhausted(fd))
+            http->full_until_ns = now_ns() + CHECK_MS * NS_A_MS;
+        if (fd < 0)
+            return;
+    }
+}
+
+/* Looks at the listener while there is room, and no more while there is none. */
+static void listen_if_free(struct scree_http *http)
+{
+    struct epoll_event event = {.data.fd = http->listener};
+    bool want = http->n_connections < http->limits.max_connections &&
+                http->full_until_ns <= now_ns();
+
+    if (http->listener < 0 || want == http->is_listening)
+        return;
+    event.events = want ? EPOLLIN : 0;
+    if (epoll_ctl(http->epoll, EPOLL_CTL_MOD, http->listener, &event) >= 0)
+        http->is_listening = want;
+}
+
 /* ---- the server ---- */
 
 static int start_daemon(struct scree_http *http, const struct scree_http_options *options,
                         struct scree_error *err)
 {
-    const unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+    const unsigned int flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
                                (options->tls ? MHD_USE_TLS : 0);
     /* The last row is the end of both. */
     const struct MHD_OptionItem tls[] = {
@@ -777,32 +825,35 @@ static int start_daemon(struct scree_http *http, const struct scree_http_options
 
     errno = 0;
     http->mhd = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_access, http, MHD_OPTION_LISTEN_SOCKET, options->listener,
-        MHD_OPTION_CONNECTION_LIMIT, http->limits.max_connections,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, http->limits.max_connections_per_ip,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        flags, 0, NULL, NULL, on_access, http, MHD_OPTION_CONNECTION_LIMIT,
+        http->limits.max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        http->limits.max_connections_per_ip, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         http->limits.max_header_bytes + http->limits.max_headers * 64 + MORE_BYTES,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
         on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http, MHD_OPTION_ARRAY,
         options->tls ? tls : tls + 2, MHD_OPTION_END);
     if (http->mhd)
         return 0;
-    (void)close(options->listener);
     return scree_fail(err, EIO, "libmicrohttpd does not start: %s", strerror(errno));
 }
 
-/* One descriptor for libmicrohttpd's and for answers of the workers. */
+/* One descriptor for the listener, libmicrohttpd's and answers of the workers. */
 static int join_events(struct scree_http *http, struct scree_error *err)
 {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD);
     struct epoll_event in = {.events = EPOLLIN};
+    int flags = fcntl(http->listener, F_GETFL);
 
     http->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     http->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!info || http->event < 0 || http->epoll < 0 ||
+    /* A listener of systemd's blocks. */
+    if (!info || http->event < 0 || http->epoll < 0 || flags < 0 ||
+        fcntl(http->listener, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        epoll_ctl(http->epoll, EPOLL_CTL_ADD, http->listener, &in) < 0 ||
         epoll_ctl(http->epoll, EPOLL_CTL_ADD, http->event, &in) < 0 ||
         epoll_ctl(http->epoll, EPOLL_CTL_ADD, info->epoll_fd, &in) < 0)
         return scree_fail(err, EIO, "cannot poll: %s", strerror(errno));
+    http->is_listening = true;
     return 0;
 }
 
@@ -822,6 +873,7 @@ int scree_http_new(const struct scree_http_options *options, struct scree_http *
                                 .gate = options->gate,
                                 .answered = options->answered,
                                 .context = options->context,
+                                .listener = options->listener,
                                 .epoll = -1,
                                 .event = -1};
     if (getrandom(&http->run, sizeof http->run, GRND_NONBLOCK) < 0)
@@ -829,12 +881,10 @@ int scree_http_new(const struct scree_http_options *options, struct scree_http *
     pthread_mutex_init(&http->lock, NULL);
     pthread_cond_init(&http->work_is_there, NULL);
     http->workers = calloc(max_workers, sizeof *http->workers);
-    if (http->workers) {
+    if (http->workers)
         rc = start_daemon(http, options, err);
-    } else {
-        (void)close(options->listener);
+    else
         rc = scree_fail_memory(err, max_workers * sizeof *http->workers);
-    }
     if (rc >= 0)
         rc = join_events(http, err);
     if (rc < 0) {
@@ -863,8 +913,11 @@ void scree_http_run(struct scree_http *http)
 {
     resume_done(http);
     ask_streams(http);
+    if (http->is_listening)
+        accept_some(http);
     (void)MHD_run(http->mhd);
     close_late(http);
+    listen_if_free(http);
 }
 
 void scree_http_wake(struct scree_http *http)
@@ -877,15 +930,14 @@ void scree_http_wake(struct scree_http *http)
 
 void scree_http_drain(struct scree_http *http)
 {
-    MHD_socket fd;
-
     if (http->draining)
         return;
     http->draining = true;
     scree_http_wake(http);
-    fd = MHD_quiesce_daemon(http->mhd);
-    if (fd != MHD_INVALID_SOCKET)
-        (void)close(fd);
+    (void)epoll_ctl(http->epoll, EPOLL_CTL_DEL, http->listener, NULL);
+    (void)close(http->listener);
+    http->listener = -1;
+    http->is_listening = false;
 }
 
 bool scree_http_is_idle(const struct scree_http *http)
@@ -919,6 +971,8 @@ void scree_http_free(struct scree_http *http)
         }
         MHD_stop_daemon(http->mhd);
     }
+    if (http->listener >= 0)
+        (void)close(http->listener);
     if (http->event >= 0)
         (void)close(http->event);
     if (http->epoll >= 0)

@@ -2,7 +2,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define BACKLOG 511
@@ -65,6 +65,31 @@ int scree_listen(const char *address, uint16_t port, struct scree_error *err)
         return fd;
     (void)parse_address("0.0.0.0", port, &at); /* a machine without IPv6 */
     return listen_at(&at, port, err);
+}
+
+int scree_listen_accept(int fd, struct sockaddr_storage *ret_address, socklen_t *n)
+{
+    int taken;
+
+    do
+        taken = accept4(fd, (struct sockaddr *)ret_address, n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (taken < 0 && (errno == ECONNABORTED || errno == EINTR));
+    return taken < 0 ? -errno : taken;
+}
+
+bool scree_listen_is_exhausted(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
+void scree_listen_raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 uint16_t scree_listen_port(int fd)

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "serve/listen.h"
+
 #define MAX_CALLS        16 /* of a connection; so many may be at work as well */
 #define MAX_QUEUED       32 /* messages of a connection that wait; it is not read from then */
 #define MAX_HEADER_BYTES (8u << 10)
@@ -75,8 +77,8 @@ struct scree_rpc {
     uint32_t n_connections, n_working;
     size_t n_bytes; /* in flight */
     uint64_t checked_ns;
-    bool draining;
-    pthread_mutex_t lock; /* of done */
+    bool draining, is_deaf; /* deaf: to who comes, until the next check */
+    pthread_mutex_t lock;   /* of done */
     struct scree_job *done;
 };
 
@@ -594,14 +596,25 @@ static void add_connection(struct scree_rpc *rpc, int fd, const struct sockaddr_
     (void)flush(connection);
 }
 
+/* Looks at the listener, or for a moment does not: while there are no descriptors it would be ready
+ * without end. */
+static void listen_or_not(struct scree_rpc *rpc, bool want)
+{
+    struct epoll_event event = {.events = want ? EPOLLIN : 0, .data.ptr = NULL};
+
+    if (epoll_ctl(rpc->epoll, EPOLL_CTL_MOD, rpc->options.listener, &event) >= 0)
+        rpc->is_deaf = !want;
+}
+
 static void accept_all(struct scree_rpc *rpc)
 {
     for (;;) {
         struct sockaddr_storage address = {0};
         socklen_t n = sizeof address;
-        int fd = accept4(rpc->options.listener, (struct sockaddr *)&address, &n,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = scree_listen_accept(rpc->options.listener, &address, &n);
 
+        if (scree_listen_is_exhausted(fd))
+            listen_or_not(rpc, false);
         if (fd < 0)
             return;
         add_connection(rpc, fd, &address);
@@ -755,6 +768,8 @@ void scree_rpc_run(struct scree_rpc *rpc)
     now = now_ns();
     if (now - rpc->checked_ns > CHECK_MS * NS_A_MS) {
         rpc->checked_ns = now;
+        if (rpc->is_deaf && !rpc->draining)
+            listen_or_not(rpc, true);
         check_calls(rpc, now);
     } else if (n == 0) {
         return;

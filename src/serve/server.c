@@ -333,6 +333,7 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     scree_log_init(&server->log, STDERR_FILENO, (enum scree_log_level)options->log_level,
                    (enum scree_log_format)options->log_format);
     (void)scree_tree_open("/", &server->tree, NULL);
+    scree_listen_raise_limit();
     rc = open_signals(server, err);
     if (rc >= 0)
         rc = read_tokens(server, err);

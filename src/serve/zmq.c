@@ -14,10 +14,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "serve/listen.h"
+
 #define GREETING_MS  10000
 #define REQUEST_MS   20000
 #define SEND_MS      10000
 #define SILENCE_MS   60000
+#define EXHAUSTED_MS 100 /* until descriptors may be there again */
 #define READ_BYTES   ((size_t)64 << 10)
 #define KEPT_BYTES   ((size_t)1 << 20) /* of a peer's memory between requests */
 #define STACK_BYTES  ((size_t)512 << 10)
@@ -238,13 +241,27 @@ static bool start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
     return rc == 0;
 }
 
+/* For a moment, or until all is to end: a listener that is ready without anybody being let in would
+ * be so at once again. */
+static void wait_a_moment(const struct scree_zmq *zmq)
+{
+    struct pollfd stop = {.fd = zmq->stop, .events = POLLIN};
+
+    (void)poll(&stop, 1, EXHAUSTED_MS);
+}
+
 static void accept_peer(struct scree_zmq *zmq)
 {
     int fd = accept4(zmq->listener, NULL, NULL, SOCK_CLOEXEC), on = 1;
     struct scree_zmq_peer *peer;
 
-    if (fd < 0)
+    if (fd < 0) {
+        if (scree_listen_is_exhausted(-errno)) {
+            tell(zmq, "there is no descriptor left");
+            wait_a_moment(zmq);
+        }
         return;
+    }
     peer = find_place(zmq);
     if (!peer) {
         tell(zmq, "all places are taken");

@@ -1,0 +1,469 @@
+#!/usr/bin/env python3
+"""Clients that mean harm: slow ones by the hundred, bombs, floods, requests that can be read in two ways, paths that
+lead out. The server says no, or closes; it stays what it was, and others have their answers as before.
+
+usage: attacks.py SCREE MODELS-FOLDER [TEST...]      $ATTACK_CONNECTIONS (150): slow ones at once
+
+From 1000 connections on, the p99 of a client that is not slow must be less than twice that without them, for as many
+requests as it takes to know one; with fewer both are only printed.
+"""
+import contextlib
+import http.client
+import os
+import re
+import resource
+import socket
+import struct
+import sys
+import threading
+import time
+import zlib
+
+from server import MODELS, PICTURE, Server, main
+
+N = int(os.environ.get("ATTACK_CONNECTIONS", "150"))
+IS_LONG = N >= 1000
+SECONDS = 6 if IS_LONG else 1
+PER_IP = 32
+SLOW = ("--header-timeout", "1500", "--body-timeout", "1500", "--send-timeout", "1500", "--min-rate", "10M")
+if IS_LONG:
+    SLOW = ("--header-timeout", "12000", "--body-timeout", "12000", "--send-timeout", "12000", "--min-rate", "10M")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+REQUEST = b"POST /infer?top=1 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(PICTURE) + PICTURE
+
+
+# ---- slow ones ----
+
+def measure(server, seconds):
+    """The times of a client that comes from an address of its own, sorted."""
+    times, end = [], time.monotonic() + seconds
+    peer = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20, source_address=("127.0.0.2", 0))
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        peer.request("POST", "/infer?top=1", PICTURE)
+        answer = peer.getresponse()
+        answer.read()
+        assert answer.status == 200, answer.status
+        times.append(time.monotonic() - begin)
+    peer.close()
+    return sorted(times)
+
+
+class Slow:
+    """N connections that send `first` at once."""
+
+    def __init__(self, server, first):
+        self.peers = []
+        for _ in range(N):
+            peer = socket.socket()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.settimeout(20)
+            peer.connect(("127.0.0.1", server.port))
+            peer.setblocking(False)
+            self.peers.append(peer)
+        self.begin = time.monotonic()
+        self.send(first)
+
+    def send(self, data):
+        for peer in self.peers:
+            with contextlib.suppress(OSError):
+                peer.send(data)
+
+    def close(self):
+        for peer in self.peers:
+            peer.close()
+
+
+def check_slow(first, more, limits):
+    """Many that are slow, up to `limits` of them let in, and one that is not; the slow ones are gone in time."""
+    with Server(*SLOW, *limits, models=("classifier",)) as server:
+        measure(server, 0.3)
+        alone = measure(server, SECONDS)
+        slow = Slow(server, first)
+        done = threading.Event()
+
+        def drip():
+            while not done.wait(0.5):
+                slow.send(more)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            n, beside = count(server), measure(server, SECONDS)
+        finally:
+            done.set()
+            thread.join()
+        deadline = slow.begin + 25
+        while count(server) > 1 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        left, seconds = count(server), time.monotonic() - slow.begin
+        slow.close()
+        before, then = (times[int(len(times) * 0.99)] * 1e3 for times in (alone, beside))
+        print(f"   {n} of {N} slow connections: p99 {before:.1f} ms alone ({len(alone)} requests), {then:.1f} ms "
+              f"beside them ({len(beside)}); gone after {seconds:.1f} s")
+        assert left <= 1, f"{left} connections are still there"
+        assert not IS_LONG or then < 2 * before, (before, then)
+        return n
+
+
+def count(server):
+    """The sockets that the server has open to clients, without asking it."""
+    n = 0
+    port = f":{server.port:04X}"
+    with open("/proc/net/tcp") as table:
+        for line in table.readlines()[1:]:
+            part = line.split()
+            # 01: established, 08: the other side has ended; inode 0: nobody has it open
+            n += part[1].endswith(port) and part[3] in ("01", "08") and part[9] != "0"
+    return n
+
+
+MANY = ("--max-connections", str(N + 100), "--max-connections-per-ip", str(N + 50))
+
+
+def test_slow_headers():
+    n = check_slow(b"POST /infer HTTP/1.1\r\n", b"X: y\r\n", MANY)
+    assert n >= N, n
+
+
+def test_slow_bodies():
+    n = check_slow(b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n", b"x", MANY)
+    assert n >= N, n
+
+
+def test_slow_chunks():
+    check_slow(b"POST /infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", MANY)
+
+
+def test_slow_reads():
+    """Clients that ask for more than they take: a description of 40 KB and more, again and again."""
+    check_slow(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200, b"", MANY)
+
+
+def test_one_address_has_its_share():
+    n = check_slow(b"POST /infer HTTP/1.1\r\n", b"X: y\r\n", ("--max-connections-per-ip", str(PER_IP)))
+    assert n <= PER_IP + 1, n
+
+
+def test_a_flood_of_connections():
+    """Thousands that come and go, or stay: whoever is over the limit is closed at once, others are served."""
+    with Server("--max-connections-per-ip", str(PER_IP), models=("classifier",)) as server:
+        end, made = time.monotonic() + SECONDS, 0
+        done = threading.Event()
+
+        def flood():
+            nonlocal made
+            peers = []
+            while not done.is_set():
+                with contextlib.suppress(OSError):
+                    peers.append(socket.create_connection(("127.0.0.1", server.port), 5))
+                    made += 1
+                if len(peers) > 200:
+                    for peer in peers:
+                        peer.close()
+                    peers.clear()
+            for peer in peers:
+                peer.close()
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            times = measure(server, SECONDS)
+        finally:
+            done.set()
+            thread.join()
+        assert time.monotonic() >= end and times
+        print(f"   {made} connections while {len(times)} requests were answered, p99 "
+              f"{times[int(len(times) * 0.99)] * 1e3:.1f} ms")
+        server.json("POST", "/infer", PICTURE)
+
+
+# ---- what is sent as it should not be ----
+
+def exchange(server, data, end=True, seconds=20):
+    """Everything that the server answers until it closes."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", server.port), seconds) as peer:
+        with contextlib.suppress(ConnectionError):
+            peer.sendall(data)
+            if end:
+                peer.shutdown(socket.SHUT_WR)
+            while part := peer.recv(65536):
+                answer += part
+    return answer
+
+
+def statuses(answer):
+    """Of all answers in a stream; bodies are skipped by their lengths."""
+    found = []
+    while answer:
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        found.append(int(head[9:12]))
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        answer = rest[int(length[1]) if length else len(rest):]
+    return found
+
+
+def test_headers_without_end():
+    with Server(models=("classifier",)) as server:
+        for more in (b"X: " + b"y" * 20000, b"X: y\r\n" * 5000, b"y" * 200000,
+                     b"\r\n".join(b"X%d: y" % i for i in range(65))):
+            answer = exchange(server, b"GET /health HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n\r\n", end=False)
+            assert answer[9:12] in (b"", b"431", b"413", b"400"), (more[:20], answer)
+        assert exchange(server, b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")[9:12] in (
+            b"", b"414", b"431")
+        fits = b"\r\n".join(b"X%d: y" % i for i in range(60))
+        assert exchange(server, b"GET /health HTTP/1.1\r\nHost: x\r\n" + fits + b"\r\n\r\n")[9:12] == b"200"
+        server.json("GET", "/health")
+
+
+# Requests that two servers may read in two ways. Behind each, as the body of one reading, stands a request for
+# /smuggled: if that is answered on its own, it went through.
+INNER = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+TWO_WAYS = {
+    "both lengths": b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % (5 + len(INNER)),
+    "both, the other way round": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "two lengths": b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n" % len(INNER),
+    "two lengths, the other way round": b"Content-Length: %d\r\nContent-Length: 0\r\n\r\n" % len(INNER),
+    "a list of lengths": b"Content-Length: 0, %d\r\n\r\n" % len(INNER),
+    "a length with a sign": b"Content-Length: +0\r\n\r\n",
+    "a negative length": b"Content-Length: -1\r\n\r\n",
+    "a length in hexadecimal": b"Content-Length: 0x0\r\n\r\n",
+    "an empty length": b"Content-Length:\r\n\r\n",
+    "an encoding that is none": b"Transfer-Encoding: xchunked\r\n\r\n",
+    "an encoding behind another": b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "two encodings": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "a space before the colon": b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "a folded encoding": b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    "a folded header": b"X: a\r\n Content-Length: 0\r\n\r\n",
+    "a tab before the encoding": b"Transfer-Encoding:\tchunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "a chunk's size with a sign": b"Transfer-Encoding: chunked\r\n\r\n+0\r\n\r\n",
+    "a chunk's size in 20 digits": b"Transfer-Encoding: chunked\r\n\r\n10000000000000000000\r\n",
+    "lines that end with LF": b"Content-Length: 0\n\n",
+    "a CR alone": b"X: a\rContent-Length: 0\r\n\r\n",
+    "a NUL in a header": b"X: a\0b\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+def test_requests_that_can_be_read_in_two_ways():
+    with Server("--header-timeout", "500", "--body-timeout", "500", models=("classifier",)) as server:
+        through = []
+        for name, shape in TWO_WAYS.items():
+            answer = exchange(server, b"POST /infer HTTP/1.1\r\nHost: x\r\n" + shape + INNER)
+            found = statuses(answer)
+            assert all(400 <= status < 500 for status in found), (name, answer)
+            if len(found) > 1:
+                through.append(name)
+        print("   read on behind:", ", ".join(through) or "none")
+        assert not through, through
+        server.json("GET", "/health")
+
+
+def test_pipelines():
+    """Many requests in one piece have their answers in order, and nothing more."""
+    with Server(models=("classifier",)) as server:
+        wanted = HEALTH + REQUEST + b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n"
+        last = HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        found = statuses(exchange(server, wanted * 20 + last, end=False))
+        assert found == [200, 200, 404] * 20 + [200], found
+        # Who asks without taking is not read on: what waits is bounded by the socket.
+        with socket.create_connection(("127.0.0.1", server.port), 5) as peer:
+            peer.setblocking(False)
+            sent, silent = 0, 0
+            while silent < 10 and sent < 200 << 20:
+                try:
+                    sent += peer.send(HEALTH * 1000)
+                    silent = 0
+                except BlockingIOError:
+                    silent += 1
+                    time.sleep(0.05)
+            assert silent == 10, sent
+        server.json("GET", "/health")
+
+
+def test_clients_that_end_their_half():
+    """Who sends a whole request and then the end of its side has gone, for all that can be told."""
+    with Server(models=("classifier",)) as server:
+        for part in (b"", b"G", b"GET /health HTTP/1.1\r\n", REQUEST[:-1], REQUEST[:200]):
+            begin = time.monotonic()
+            assert exchange(server, part) == b"", part[:20]
+            assert time.monotonic() - begin < 2, part[:20]
+        assert statuses(exchange(server, HEALTH)) in ([200], [])
+        for _ in range(100):
+            if count(server) == 0:
+                break
+            time.sleep(0.05)
+        assert count(server) == 0
+        server.json("POST", "/infer", PICTURE)
+
+
+def test_methods_that_are_odd():
+    with Server(models=("classifier",)) as server:
+        for path in ("/", "/health", "/metrics", "/v2", "/openapi.json", "/v2/models/classifier"):
+            answer = exchange(server, f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head[9:12] == b"200" and not body, answer
+            length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])
+            assert length > 0, head
+        for line, wanted in ((b"OPTIONS * HTTP/1.1", (400, 404, 405)), (b"OPTIONS /infer HTTP/1.1", (405,)),
+                             (b"TRACE /health HTTP/1.1", (405,)), (b"CONNECT x:80 HTTP/1.1", (400, 404, 405)),
+                             (b"HEAD /infer HTTP/1.1", (405,)), (b"HEAD /none HTTP/1.1", (404,)),
+                             (b"get /health HTTP/1.1", (405,)), (b"A" * 3000 + b" /health HTTP/1.1", (405,)),
+                             (b"GET http://other/health HTTP/1.1", (200, 400, 404)),
+                             (b"GET health HTTP/1.1", (400, 404)), (b"GET /health HTTP/9.9", (200, 400, 505)),
+                             (b"GET /health", (400, 505)), (b"PRI * HTTP/2.0", (400, 404, 405, 505))):
+            answer = exchange(server, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert not answer or int(answer[9:12]) in wanted, (line[:40], answer)
+            assert b"TRACE" not in answer
+        server.json("GET", "/health")
+
+
+# ---- paths and names ----
+
+OUT = ("..", ".", "../classifier", "../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e", "%2e%2e%2fclassifier",
+       "%00", "classifier%00", "classifier%2f1", "..%5c..", "%", "%zz", "a" * 3000, "%ff%fe", "-1", "%0d%0aX:%20y")
+STARS = ("GET /v2/models/*", "GET /v2/models/*/ready", "GET /v2/models/*/config", "GET /v2/models/*/stats",
+         "GET /v2/models/classifier/versions/*", "GET /v2/models/*/versions/1", "GET /v2/models/*/versions/1/ready",
+         "GET /v2/models/classifier/versions/*/config", "GET /v2/models/classifier/versions/*/stats",
+         "POST /v2/models/*/infer", "POST /v2/models/classifier/versions/*/infer",
+         "POST /v2/repository/models/*/load", "POST /v2/repository/models/*/unload", "GET /v1/models/*",
+         "GET /v1/models/*/metadata", "GET /v1/models/classifier/versions/*", "POST /v1/models/*:predict",
+         "GET /v1/models/classifier/versions/*/metadata", "POST /v1/models/classifier/versions/*:predict",
+         "POST /v1/vision/custom/*", "GET /v1/placement?model=*", "POST /infer?model=*", "POST /infer?version=*",
+         "POST /detect?model=*", "GET /*", "GET /infer/*")
+
+
+def test_paths_that_lead_out():
+    with Server(models=("classifier",)) as server:
+        secret = server.folder.parent / (server.folder.name + "-out")
+        secret.mkdir()
+        try:
+            for star in STARS:
+                method, path = star.split()
+                for name in (*OUT, f"../{secret.name}"):
+                    body = PICTURE if method == "POST" else b""
+                    answer = exchange(server, b"%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                                      b"Content-Length: %d\r\n\r\n" % (
+                                          method.encode(), path.replace("*", name).encode(), len(body)) + body)
+                    head, _, text = answer.partition(b"\r\n\r\n")
+                    assert 400 <= int(head[9:12]) < 500, (star, name, answer)
+                    assert b"root:" not in answer and str(server.folder).encode() not in answer, (star, name, answer)
+                    assert b"\nX: y" not in head and b"\0" not in answer, (star, name, answer)
+            assert [one["name"] for one in server.json("POST", "/v2/repository/index")] == ["classifier"]
+            server.json("POST", "/infer", PICTURE)
+        finally:
+            secret.rmdir()
+
+
+# ---- pictures ----
+
+def png(w, h, data=b"", kind=2):
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, kind, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(data, 9)) + chunk(b"IEND", b""))
+
+
+def jpeg_of(w, h, marker=0xC0):
+    """A real JPEG whose frame header says another size, or another kind of coding."""
+    jpeg = bytearray(next(MODELS.glob("pictures/*.jpg")).read_bytes())
+    at = 2
+    while jpeg[at + 1] not in (0xC0, 0xC1, 0xC2):
+        at += 2 + struct.unpack(">H", jpeg[at + 2:at + 4])[0]
+    jpeg[at + 1] = marker
+    jpeg[at + 5:at + 9] = struct.pack(">HH", h, w)
+    return bytes(jpeg)
+
+
+def bmp(w, h, bits=24):
+    return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, w, h, 1, bits, 0, 0, 0, 0, 0, 0)
+
+
+def webp(w, h):
+    lossless = b"VP8L" + struct.pack("<I", 6) + b"\x2f" + struct.pack("<I", (w - 1) | (h - 1) << 14) + b"\0"
+    return b"RIFF" + struct.pack("<I", 4 + len(lossless)) + b"WEBP" + lossless
+
+
+BOMBS = {
+    "png of 65535 x 65535": png(65535, 65535),
+    "png of 2^31 - 1 on each side": png(2**31 - 1, 2**31 - 1),
+    "png of 2^32 - 1": png(2**32 - 1, 1),
+    "png of nothing": png(0, 0),
+    "png that is long and thin": png(1, 2**31 - 1),
+    "png of 6000 x 6000 in 110 KB": png(6000, 6000, bytes(6000 * 18001)),
+    "png whose data end": png(4000, 4000, bytes(1000)),
+    "png whose data go on for 100 MB": png(10, 10, bytes(100 << 20)),
+    "jpeg of 65535 x 65535": jpeg_of(65535, 65535),
+    "jpeg of 65535 x 1": jpeg_of(65535, 1),
+    "jpeg of nothing": jpeg_of(0, 0),
+    "jpeg that says it is progressive": jpeg_of(4000, 4000, 0xC2),
+    "bmp of 2^31 - 1": bmp(2**31 - 1, 2**31 - 1),
+    "bmp of -2^31": bmp(-2**31, -2**31),
+    "bmp of 16000 x 16000": bmp(16000, 16000),
+    "webp of 16384 x 16384": webp(16384, 16384),
+    "gif of 65535 x 65535": b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(20),
+}
+
+
+def test_pictures_that_are_bombs():
+    with Server(models=("classifier",)) as server:
+        server.json("POST", "/infer", PICTURE)
+        peak = 0
+        for name, picture in BOMBS.items():
+            assert len(picture) < 1 << 20, name
+            begin = time.monotonic()
+            response, text = server.ask("POST", "/infer", picture)
+            seconds = time.monotonic() - begin
+            # A picture of which a part is missing may be answered for what there is.
+            assert response.status in (400, 413, 415) or (response.status == 200 and "jpeg" in name), (
+                name, response.status, text)
+            assert seconds < 10, (name, seconds)
+            with open(f"/proc/{server.process.pid}/status") as status:
+                peak = int(re.search(r"VmHWM:\s+(\d+)", status.read())[1])
+            assert peak < 300 << 10, (name, peak)
+        print(f"   {len(BOMBS)} bombs, {peak} KiB at the most")
+        server.json("POST", "/infer", PICTURE)
+
+
+# ---- no descriptors ----
+
+def cpu_seconds(server):
+    with open(f"/proc/{server.process.pid}/stat") as stat:
+        part = stat.read().rsplit(")", 1)[1].split()
+    return (int(part[11]) + int(part[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_no_descriptors_left():
+    """Who comes then waits, at no cost, and has its answer when there are some again: HTTP, gRPC, zmq."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        grpc = free.getsockname()[1]
+    options = ["--grpc-port", str(grpc), "--zmq", "tcp://127.0.0.1:*", "--max-connections", "1000",
+               "--max-connections-per-ip", "1000"]
+    with Server(*options, models=("classifier",)) as server:
+        zmq = int(re.search(r"zmq at tcp://127\.0\.0\.1:(\d+)", "".join(server.log))[1])
+        ports = {"HTTP": server.port, "gRPC": grpc, "zmq": zmq}
+        for name, port in ports.items():
+            n_open = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+            limit = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (n_open + 3, limit[1]))
+            peers = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(20)]
+            time.sleep(0.3)
+            before = cpu_seconds(server)
+            time.sleep(1)
+            used = cpu_seconds(server) - before
+            late = socket.create_connection(("127.0.0.1", server.port), 20)
+            late.sendall(HEALTH)
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limit)
+            assert late.recv(4096)[9:12] == b"200", name
+            late.close()
+            for peer in peers:
+                peer.close()
+            print(f"   {name}: {used:.2f} s of CPU in a second without descriptors")
+            assert used < 0.3, (name, used)
+        server.json("POST", "/infer", PICTURE)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
