@@ -52,6 +52,7 @@ struct connection {
     struct connection *next, *prev;
     int fd;
     enum stage stage;
+    bool has_nul;         /* the path or a parameter, escaped: they end there for libmicrohttpd */
     uint64_t deadline_ns; /* UINT64_MAX: none */
 };
 
@@ -208,9 +209,10 @@ static void *on_first_line(void *context, const char *uri, struct MHD_Connection
     struct scree_http *http = context;
     struct connection *connection = connection_of(mhd);
 
-    (void)uri;
-    if (connection)
+    if (connection) {
+        connection->has_nul = strstr(uri, "%00") != NULL;
         enter(connection, STAGE_HEADERS, http->limits.header_ms);
+    }
     return NULL;
 }
 
@@ -220,6 +222,17 @@ static bool is_at_end(int fd)
     char byte;
 
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* True if the other side is to send something. Right after an answer it may have done so already.
+ */
+static bool is_waiting(const struct scree_http *http, const struct connection *c, uint64_t now)
+{
+    uint64_t idle_ns = (uint64_t)http->limits.idle_ms * NS_A_MS;
+
+    if (c->stage == STAGE_IDLE)
+        return c->deadline_ns < now + idle_ns - CHECK_MS * NS_A_MS;
+    return (c->stage == STAGE_HEADERS || c->stage == STAGE_BODY) && c->deadline_ns < UINT64_MAX;
 }
 
 /* Closes who is late, and who has gone away in the middle of a request: libmicrohttpd, whose epoll
@@ -234,8 +247,7 @@ static void close_late(struct scree_http *http)
     http->checked_ns = now;
     for (struct connection *c = http->connections; c; c = c->next)
         if (c->deadline_ns < now || (http->draining && c->stage == STAGE_IDLE) ||
-            ((c->stage == STAGE_HEADERS || c->stage == STAGE_BODY) && c->deadline_ns < UINT64_MAX &&
-             is_at_end(c->fd))) {
+            (is_waiting(http, c, now) && is_at_end(c->fd))) {
             (void)shutdown(c->fd, SHUT_RDWR);
             c->deadline_ns = UINT64_MAX;
         }
@@ -243,13 +255,22 @@ static void close_late(struct scree_http *http)
 
 /* ---- what a request says ---- */
 
-static enum MHD_Result count_pair(void *context, enum MHD_ValueKind kind, const char *name,
-                                  const char *value)
-{
-    size_t *n = context;
+/* What headers, or parameters, are before they are copied. */
+struct census {
+    size_t n, n_bytes, n_framing; /* framing: what says where the body ends */
+};
 
-    (void)kind, (void)name, (void)value;
-    ++*n;
+static enum MHD_Result count_pair(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t n_name, const char *value, size_t n_value)
+{
+    struct census *census = context;
+
+    census->n++;
+    census->n_bytes += n_name + n_value + 4; /* ": " and the end of the line */
+    (void)value;
+    if (kind == MHD_HEADER_KIND &&
+        (strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0))
+        census->n_framing++;
     return MHD_YES;
 }
 
@@ -278,10 +299,10 @@ static bool copy_pairs(struct scree_request *request, enum MHD_ValueKind kind,
                        struct pair **ret_pairs, size_t *ret_n)
 {
     struct copying copying = {.arena = &request->arena};
-    size_t n = 0;
+    struct census census = {0};
 
-    (void)MHD_get_connection_values(request->mhd, kind, count_pair, &n);
-    copying.to = scree_arena_new(&request->arena, struct pair, n);
+    (void)MHD_get_connection_values_n(request->mhd, kind, count_pair, &census);
+    copying.to = scree_arena_new(&request->arena, struct pair, census.n);
     if (!copying.to)
         return false;
     *ret_pairs = copying.to;
@@ -708,6 +729,29 @@ static enum MHD_Result answer(struct scree_request *request)
     return rc;
 }
 
+/* Refuses headers that are too many or too long, and requests that another server, in front of this
+ * one, may read in another way, so that what is a body to one is a request to the other. Source:
+ * RFC 9112, sections 6.1, 6.3 and 11.2. */
+static void check_headers(struct scree_request *request)
+{
+    const struct scree_http_limits *limits = &request->http->limits;
+    const char *encoding = scree_request_header(request, "transfer-encoding");
+    struct census headers = {0}, query = {0};
+
+    (void)MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, count_pair, &headers);
+    (void)MHD_get_connection_values_n(request->mhd, MHD_GET_ARGUMENT_KIND, count_pair, &query);
+    if (headers.n > limits->max_headers ||
+        headers.n_bytes + query.n_bytes + strlen(request->path) > limits->max_header_bytes) {
+        reply_text(request, 431, "the headers are too many, or too long");
+        return;
+    }
+    if (headers.n_framing <= 1 && !request->connection->has_nul &&
+        (!encoding || strcasecmp(encoding, "chunked") == 0))
+        return;
+    request->announced = -1; /* whatever follows is not read */
+    reply_text(request, 400, "this request can be read in two ways");
+}
+
 /* The headers are there. */
 static enum MHD_Result begin(struct scree_http *http, struct MHD_Connection *mhd,
                              const char *method, const char *path, void **request_context)
@@ -717,7 +761,9 @@ static enum MHD_Result begin(struct scree_http *http, struct MHD_Connection *mhd
     if (!request)
         return MHD_NO;
     *request_context = request;
-    find_route(request);
+    check_headers(request);
+    if (!request->status)
+        find_route(request);
     if (!request->status)
         http->gate(http->context, request);
     if (!request->status && request->route->admit)

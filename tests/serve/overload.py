@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Five times what the server can do, for a while; then models replaced again and again under load.
+
+usage: overload.py SCREE MODELS-FOLDER [TEST...]      $OVERLOAD_SECONDS (3), $OVERLOAD_SWAPS (20)
+
+Answers are 200, 503 or 429 and nothing else; those that are 200 come within the deadline, all but one in a hundred;
+memory stays what it is. In runs of a minute, or of 500 models, that is told by its growth after the first fifth.
+"""
+import collections
+import http.client
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+
+from server import PICTURE, Server, main
+
+SECONDS = float(os.environ.get("OVERLOAD_SECONDS", "3"))
+SWAPS = int(os.environ.get("OVERLOAD_SWAPS", "20"))
+QUEUE, DEADLINE_MS = 4, 500
+MORE_KIB = 4096  # of growth that may be the allocator's
+
+
+def kib(server):
+    with open(f"/proc/{server.process.pid}/status") as status:
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+
+
+class Client(threading.Thread):
+    """Asks until it is told to stop, and goes on at once when it is sent away."""
+
+    def __init__(self, server, done):
+        super().__init__()
+        self.server, self.done = server, done
+        self.statuses, self.times, self.error = collections.Counter(), [], None
+
+    def run(self):
+        try:
+            peer = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+            while not self.done.is_set():
+                begin = time.monotonic()
+                peer.request("POST", f"/infer?top=1&timeout_ms={DEADLINE_MS}", PICTURE)
+                answer = peer.getresponse()
+                text = answer.read()
+                self.statuses[answer.status] += 1
+                if answer.status == 200:
+                    self.times.append(time.monotonic() - begin)
+                elif answer.status in (503, 429):
+                    assert answer.getheader("Retry-After"), text
+                    time.sleep(0.002)
+                else:
+                    raise AssertionError((answer.status, text))
+            peer.close()
+        except Exception as error:  # told by the main thread
+            self.error = error
+
+
+class Load:
+    def __init__(self, server, n):
+        self.done = threading.Event()
+        self.clients = [Client(server, self.done) for _ in range(n)]
+
+    def __enter__(self):
+        for client in self.clients:
+            client.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        for client in self.clients:
+            client.join(60)
+
+    def sum(self):
+        """Statuses, and the times of answers, sorted."""
+        statuses, times = collections.Counter(), []
+        for client in self.clients:
+            assert not client.error, client.error
+            statuses += client.statuses
+            times += client.times
+        return statuses, sorted(times)
+
+
+def check_memory(rss, long_enough):
+    """Of memory seen at equal distances: nothing to speak of comes after a fifth of the time."""
+    early, late = rss[len(rss) // 5], rss[-1]
+    print(f"   memory {rss[0]} KiB at the start, {early} after a fifth, {late} at the end")
+    assert not long_enough or late < early + MORE_KIB, rss
+
+
+def test_five_times_too_much():
+    """The queue and one at work are five; five times as many ask."""
+    n = 5 * (QUEUE + 1)
+    with Server("--queue", str(QUEUE), "--instances", "1", "--max-connections-per-ip", "100",
+                models=("classifier",)) as server:
+        rss = []
+        with Load(server, n) as load:
+            for _ in range(20):
+                time.sleep(SECONDS / 20)
+                rss.append(kib(server))
+        statuses, times = load.sum()
+        p99 = times[int(len(times) * 0.99)] * 1e3
+        print(f"   {n} clients, {SECONDS:.0f} s: {dict(statuses)}; p99 of those answered {p99:.1f} ms of {DEADLINE_MS}")
+        assert set(statuses) <= {200, 503, 429} and statuses[200] > 0, statuses
+        assert p99 <= DEADLINE_MS, p99
+        check_memory(rss, SECONDS >= 60)
+        server.json("POST", "/infer", PICTURE)
+
+
+def replace(server, version):
+    """A version takes over from the one before, which goes."""
+    server.add("classifier", version)
+    until = time.monotonic() + 60
+    while str(version) not in server.json("GET", "/v2/models/classifier")["versions"]:
+        assert time.monotonic() < until, f"version {version} does not come"
+        time.sleep(0.002)
+    shutil.rmtree(server.folder / "classifier" / str(version - 1))
+
+
+def test_models_replaced_under_load():
+    with Server(models=("classifier",)) as server:
+        rss, begin = [], time.monotonic()
+        with Load(server, 2) as load:
+            for version in range(2, SWAPS + 2):
+                replace(server, version)
+                rss.append(kib(server))
+        statuses, times = load.sum()
+        seconds = time.monotonic() - begin
+        print(f"   {SWAPS} versions in {seconds:.1f} s beside {len(times)} requests: {dict(statuses)}, the longest "
+              f"{times[-1] * 1e3:.1f} ms")
+        assert set(statuses) == {200}, statuses
+        check_memory(rss, SWAPS >= 500)
+        assert server.json("POST", "/infer", PICTURE)["version"] == str(SWAPS + 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
