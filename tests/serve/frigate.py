@@ -19,7 +19,7 @@ import threading
 import time
 import zlib
 
-from server import MODELS, SCREE, Server, main
+from server import MODELS, PICTURE, SCREE, Server, main
 
 try:
     import zmq
@@ -177,8 +177,8 @@ def test_a_model_by_its_name():
         assert peer.detect(HEADER, PIXELS) == ZEROS
         server.add("one", 1, MODELS / "shapes_detector.tflite")
         server.add("two", 1, MODELS / "shapes_detector.tflite")
-        server.reload(lambda: peer.ask_json({"model_request": True, "model_name": "two.tflite"})[
-            "model_loaded"])
+        server.reload(lambda: server.ask("POST", "/detect?model=two", PICTURE)[0].status == 200)
+        assert peer.ask_json({"model_request": True, "model_name": "two.tflite"})["model_loaded"]
         assert_found(peer.detect(HEADER, PIXELS), expected(server, "two"))
         shutil.rmtree(server.folder / "two")
         server.reload(lambda: server.ask("POST", "/detect?model=two", b"")[0].status == 404)
