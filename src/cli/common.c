@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -294,6 +295,7 @@ int scree_cli_find_library(const char *built, const char *file, const char *inst
     ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
     char *slash;
 
+    assert(path);
     own[length > 0 ? length : 0] = '\0';
     slash = strrchr(own, '/');
     if (slash) {

@@ -611,8 +611,9 @@ static bool have_worker(struct scree_http *http)
     return http->n_workers > 0;
 }
 
-/* Hands a complete request to the workers. */
-static void submit(struct scree_request *request)
+/* Hands a complete request to the workers, whose it is from then on; false: there are none, and it
+ * is answered. */
+static bool submit(struct scree_request *request)
 {
     struct scree_http *http = request->http;
     bool can_work;
@@ -628,6 +629,7 @@ static void submit(struct scree_request *request)
     pthread_mutex_unlock(&http->lock);
     if (!can_work)
         reply_text(request, 503, "no thread can be started");
+    return can_work;
 }
 
 static void resume_done(struct scree_http *http)
@@ -781,9 +783,9 @@ static enum MHD_Result go_on(struct scree_request *request)
         reply_text(request, 413, "the body is too large, or in too many pieces");
     if (!request->status && request->route->flags & SCREE_ROUTE_QUICK)
         handle(request);
-    if (!request->status)
-        submit(request);
-    return request->status ? answer(request) : MHD_YES;
+    if (!request->status && submit(request))
+        return MHD_YES;
+    return answer(request);
 }
 
 static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, const char *path,
