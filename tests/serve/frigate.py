@@ -285,11 +285,14 @@ def test_it_listens_before_the_models_are_there():
              "--delegate", delegate, "--delegate-option", "fault=hang_prepare",
              "--delegate-timeout", "2"], stderr=subprocess.PIPE)
         try:
+            peer = None
             for _ in range(200):
-                if os.path.exists(path):
+                try:
+                    peer = Peer("ipc://" + path)
                     break
-                time.sleep(0.02)
-            peer = Peer("ipc://" + path)
+                except (FileNotFoundError, ConnectionRefusedError):  # not there, or about to listen
+                    time.sleep(0.02)
+            assert peer, "nobody listens"
             assert peer.detect(HEADER, PIXELS) == ZEROS
             begin = time.monotonic()
             assert peer.ask_json({"model_request": True, "model_name": "x"})["model_loaded"] is True
