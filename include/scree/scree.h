@@ -45,9 +45,10 @@ extern "C" {
 /* The most dimensions a tensor can have. TFLite's own kernels stop at 6 to 8. */
 #define SCREE_MAX_RANK 8
 
-/* One line of text for people; no newline at its end, never NULL, always terminated. */
+/* One line of text for people; no newline at its end, never NULL, always terminated. There is room
+ * for the names of two files and what is wrong with them. */
 struct scree_error {
-    char text[192];
+    char text[512];
 };
 
 /* Element types, with the numbers of TFLite's schema (TensorType). */

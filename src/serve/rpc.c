@@ -19,7 +19,7 @@
 #define MAX_QUEUED       32 /* messages of a connection that wait; it is not read from then */
 #define MAX_HEADER_BYTES (8u << 10)
 #define MAX_ANSWER_BYTES ((size_t)256 << 20)
-#define MAX_TEXT_BYTES   192
+#define MAX_TEXT_BYTES   sizeof(struct scree_error)
 #define READ_BYTES       ((size_t)64 << 10)
 #define READS_A_RUN      4 /* of one connection, so that others have their turn */
 #define EVENTS_A_RUN     64
@@ -351,15 +351,11 @@ static bool send_reply(struct scree_rpc_call *call)
 
     if (!call->grpc)
         return false;
-    if (call->status == SCREE_GRPC_OK && call->reply.failed) {
-        call->status = SCREE_GRPC_RESOURCE_EXHAUSTED;
-        memcpy(call->text, "no memory for the answer", sizeof "no memory for the answer");
-    }
+    if (call->status == SCREE_GRPC_OK && call->reply.failed)
+        scree_rpc_fail(call, SCREE_GRPC_RESOURCE_EXHAUSTED, "no memory for the answer");
     if (call->status == SCREE_GRPC_OK &&
-        scree_grpc_send(call->grpc, call->reply.bytes, call->reply.n, &err) < 0) {
-        call->status = SCREE_GRPC_RESOURCE_EXHAUSTED;
-        memcpy(call->text, err.text, sizeof call->text);
-    }
+        scree_grpc_send(call->grpc, call->reply.bytes, call->reply.n, &err) < 0)
+        scree_rpc_fail(call, SCREE_GRPC_RESOURCE_EXHAUSTED, err.text);
     if (call->status != SCREE_GRPC_OK)
         finish(call, call->status, call->text);
     return call->status == SCREE_GRPC_OK;

@@ -65,7 +65,7 @@ struct suite {
     bool verbose;
     struct op_count ops[MAX_OPS];
     struct known known[MAX_KNOWN];
-    char why[512]; /* of the case that failed last */
+    char why[1024]; /* of the case that failed last */
 };
 
 /* ---- the pack ----------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ static void test_error_text_is_cut_not_overrun(void **state)
     struct scree_error err;
 
     (void)state;
-    scree_fail(&err, EINVAL, "%0300d", 7);
+    scree_fail(&err, EINVAL, "%0600d", 7);
     assert_int_equal(strlen(err.text), sizeof err.text - 1);
     scree_wrap(&err, -EINVAL, "context");
     assert_int_equal(strlen(err.text), sizeof err.text - 1);
