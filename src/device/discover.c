@@ -155,3 +155,19 @@ int scree_npu_interrupts(const struct scree_tree *tree, const struct scree_npu *
     free(room);
     return rc;
 }
+
+uint32_t scree_npu_assigned_mhz(const struct scree_tree *tree)
+{
+    struct scree_names names;
+    char path[SCREE_TREE_PATH];
+    uint8_t rate[5];
+
+    if (scree_tree_list(tree, "/sys/firmware/devicetree/base", "npu@", &names) < 0 || names.n == 0)
+        return 0;
+    (void)snprintf(path, sizeof path, "/sys/firmware/devicetree/base/%s/assigned-clock-rates",
+                   names.name[0]);
+    if (scree_tree_read(tree, path, (char *)rate, sizeof rate) != 4)
+        return 0;
+    return ((uint32_t)rate[0] << 24 | (uint32_t)rate[1] << 16 | (uint32_t)rate[2] << 8 | rate[3]) /
+           1000000;
+}

@@ -66,4 +66,7 @@ int scree_npu_interrupts_in(const struct scree_tree *tree, const struct scree_np
  * processors. */
 #define SCREE_NPU_INTERRUPTS_ROOM ((size_t)1 << 18)
 
+/* The clock that the device tree gives the NPU, in MHz; 0 if it tells none. */
+uint32_t scree_npu_assigned_mhz(const struct scree_tree *tree);
+
 #endif

@@ -51,22 +51,12 @@ static long read_number(const struct scree_tree *tree, const char *folder, const
 /* What the clock runs at, which only root can read, else what the device tree asks for. */
 static uint32_t clock_mhz(const struct scree_tree *tree, bool *ret_measured)
 {
-    struct scree_names names;
-    char path[SCREE_TREE_PATH];
-    uint8_t rate[5];
     long hz = read_number(tree, "/sys/kernel/debug/clk/scmi_clk_npu", "clk_rate");
 
     *ret_measured = hz > 0;
     if (hz > 0)
         return (uint32_t)(hz / 1000000);
-    if (scree_tree_list(tree, "/sys/firmware/devicetree/base", "npu@", &names) < 0 || names.n == 0)
-        return 0;
-    (void)snprintf(path, sizeof path, "/sys/firmware/devicetree/base/%s/assigned-clock-rates",
-                   names.name[0]);
-    if (scree_tree_read(tree, path, (char *)rate, sizeof rate) != 4)
-        return 0;
-    return ((uint32_t)rate[0] << 24 | (uint32_t)rate[1] << 16 | (uint32_t)rate[2] << 8 | rate[3]) /
-           1000000;
+    return scree_npu_assigned_mhz(tree);
 }
 
 void scree_check_clock(struct scree_examination *x)

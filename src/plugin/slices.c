@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/discover.h"
 #include "plugin/json.h"
 
 /* ---- the machine ----------------------------------------------------------------------------- */
@@ -23,29 +24,13 @@ static void cut_version(char *text)
         text[0] = '\0';
 }
 
-static uint32_t clock_mhz(const struct scree_tree *tree)
-{
-    struct scree_names names;
-    char path[SCREE_TREE_PATH];
-    uint8_t rate[5];
-
-    if (scree_tree_list(tree, "/sys/firmware/devicetree/base", "npu@", &names) < 0 || names.n == 0)
-        return 0;
-    (void)snprintf(path, sizeof path, "/sys/firmware/devicetree/base/%s/assigned-clock-rates",
-                   names.name[0]);
-    if (scree_tree_read(tree, path, (char *)rate, sizeof rate) != 4)
-        return 0;
-    return ((uint32_t)rate[0] << 24 | (uint32_t)rate[1] << 16 | (uint32_t)rate[2] << 8 | rate[3]) /
-           1000000;
-}
-
 void scree_slice_look(const struct scree_tree *tree, struct scree_slice_facts *facts)
 {
     if (scree_tree_text(tree, "/proc/sys/kernel/osrelease", facts->kernel, sizeof facts->kernel) <
         0)
         facts->kernel[0] = '\0';
     cut_version(facts->kernel);
-    facts->clock_mhz = clock_mhz(tree);
+    facts->clock_mhz = scree_npu_assigned_mhz(tree);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
