@@ -6,7 +6,7 @@
  *     struct scree_model *model;
  *     struct scree_session *session;
  *     struct scree_tensor in, out;
- *     if (scree_model_open("m.tflite", NULL, &model, &err) < 0 ||
+ *     if (scree_model_open("m.tflite", &model, &err) < 0 ||
  *         scree_session_new(model, NULL, &session, &err) < 0)
  *         return fprintf(stderr, "%s\n", err.text), 1;
  *     scree_session_input(session, 0, &in);

@@ -1,8 +1,6 @@
 /* DEPTHWISE_CONV_2D. As TFLite's depthwise_conv.cc with kernel kReference. */
 #include "base/checked.h"
 #include "kernels/kernels.h"
-
-#include "kernels/kernels.h"
 #include "ops/common.h"
 #include "ops/depthwise_hybrid.h"
 #include "ops/matrix.h"
