@@ -51,6 +51,10 @@ void scree_check_board(struct scree_examination *x)
         scree_found(
             x, SCREE_FINDING_OK,
             "Which board this is cannot be seen here, but its processor is like an RK3588's.");
+    } else if (!told && !scree_tree_has(x->tree, "/proc/cpuinfo")) {
+        scree_found(x, SCREE_FINDING_ERROR,
+                    "Neither /sys nor /proc tells which board this is: they are not mounted here.");
+        scree_fix(x, "mount -t sysfs sysfs /sys && mount -t proc proc /proc");
     } else {
         scree_found(x, SCREE_FINDING_ERROR,
                     "%s is no RK3588 board: there is no NPU here that scree can use. Models run on "
