@@ -28,16 +28,15 @@
 #define DISCARDED_PIECE_BYTES 64
 /* libmicrohttpd's memory of a connection holds the headers, a row of 64 bytes for each of them, and
  * what it writes: so much besides. */
-#define MORE_BYTES         ((size_t)8 << 10)
-#define FIRST_BODY_BYTES   ((size_t)4 << 10)
-#define WORKER_STACK_BYTES ((size_t)512 << 10)
-#define STREAM_BYTES       4096
-#define ASK_MS             1000
-#define CHECK_MS           100 /* how often deadlines are looked at */
-#define ACCEPTED_AT_ONCE   64
-#define MAX_PARTS          4
-#define MAX_ADDED_HEADERS  16
-#define NS_A_MS            UINT64_C(1000000)
+#define MORE_BYTES        ((size_t)8 << 10)
+#define FIRST_BODY_BYTES  ((size_t)4 << 10)
+#define STREAM_BYTES      4096
+#define ASK_MS            1000
+#define CHECK_MS          100 /* how often deadlines are looked at */
+#define ACCEPTED_AT_ONCE  64
+#define MAX_PARTS         4
+#define MAX_ADDED_HEADERS 16
+#define NS_A_MS           UINT64_C(1000000)
 
 enum stage {
     STAGE_IDLE,
@@ -61,8 +60,8 @@ struct pair {
 };
 
 struct scree_request {
+    struct scree_job job; /* first: what a worker gets is the request */
     struct scree_http *http;
-    struct scree_request *next; /* in a line of requests */
     struct MHD_Connection *mhd;
     struct connection *connection;
     const struct scree_route *route;
@@ -96,11 +95,6 @@ struct scree_request {
     bool is_waiting; /* for more of it */
 };
 
-/* Requests in the order of their arrival. */
-struct line {
-    struct scree_request *first, *last;
-};
-
 struct scree_http {
     struct MHD_Daemon *mhd;
     int listener; /* -1 from the drain on */
@@ -121,13 +115,9 @@ struct scree_http {
     struct scree_request *streams;
     uint64_t asked_ns; /* when streams were last asked for more */
     atomic_bool is_woken;
-    /* shared with the workers */
-    pthread_mutex_t lock;
-    pthread_cond_t work_is_there;
-    struct line work, done;
-    uint32_t n_workers, n_idle_workers;
-    pthread_t *workers;
-    bool stopping;
+    struct scree_workers *workers;
+    pthread_mutex_t lock; /* for: */
+    struct scree_job *done;
 };
 
 static uint64_t now_ns(void)
@@ -136,27 +126,6 @@ static uint64_t now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 * NS_A_MS + (uint64_t)now.tv_nsec;
-}
-
-static void push(struct line *line, struct scree_request *request)
-{
-    request->next = NULL;
-    if (line->last)
-        line->last->next = request;
-    else
-        line->first = request;
-    line->last = request;
-}
-
-static struct scree_request *pop(struct line *line)
-{
-    struct scree_request *request = line->first;
-
-    if (request)
-        line->first = request->next;
-    if (!line->first)
-        line->last = NULL;
-    return request;
 }
 
 /* ---- connections and their deadlines ---- */
@@ -569,79 +538,56 @@ static void handle(struct scree_request *request)
         reply_text(request, 500, "no answer was found");
 }
 
-static void *work(void *arg)
+/* On a worker; wakes the event loop if nobody has yet. */
+static void run_job(struct scree_job *job)
 {
-    struct scree_http *http = arg;
+    struct scree_request *request = (struct scree_request *)(void *)job;
+    struct scree_http *http = request->http;
+    uint64_t one = 1;
+    bool is_first;
 
+    handle(request);
     pthread_mutex_lock(&http->lock);
-    while (!http->stopping || http->work.first) {
-        struct scree_request *request = pop(&http->work);
-        uint64_t one = 1;
-
-        if (!request) {
-            http->n_idle_workers++;
-            pthread_cond_wait(&http->work_is_there, &http->lock);
-            http->n_idle_workers--;
-            continue;
-        }
-        pthread_mutex_unlock(&http->lock);
-        handle(request);
-        pthread_mutex_lock(&http->lock);
-        push(&http->done, request);
-        (void)!write(http->event, &one, sizeof one);
-    }
+    is_first = !http->done;
+    job->next = http->done;
+    http->done = job;
     pthread_mutex_unlock(&http->lock);
-    return NULL;
-}
-
-/* Starts one more worker if none is idle; with none at all the request is refused. */
-static bool have_worker(struct scree_http *http)
-{
-    pthread_attr_t attributes;
-    int rc;
-
-    if (http->n_idle_workers > 0 || http->n_workers == http->limits.max_workers)
-        return http->n_workers > 0;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, WORKER_STACK_BYTES);
-    rc = pthread_create(&http->workers[http->n_workers], &attributes, work, http);
-    pthread_attr_destroy(&attributes);
-    if (rc == 0)
-        http->n_workers++;
-    return http->n_workers > 0;
+    if (is_first)
+        (void)!write(http->event, &one, sizeof one);
 }
 
 /* Hands a complete request to the workers, whose it is from then on; false: there are none, and it
  * is answered. */
 static bool submit(struct scree_request *request)
 {
-    struct scree_http *http = request->http;
-    bool can_work;
+    struct scree_workers *workers = request->http->workers;
+    struct MHD_Connection *mhd = request->mhd;
 
     enter(request->connection, STAGE_WORK, UINT64_MAX);
-    pthread_mutex_lock(&http->lock);
-    can_work = have_worker(http);
-    if (can_work) {
-        MHD_suspend_connection(request->mhd);
-        push(&http->work, request);
-        pthread_cond_signal(&http->work_is_there);
+    request->job.run = run_job;
+    if (scree_workers_submit(workers, &request->job)) {
+        /* It is resumed by this thread, hence later, however soon the worker is through. */
+        MHD_suspend_connection(mhd);
+        return true;
     }
-    pthread_mutex_unlock(&http->lock);
-    if (!can_work)
-        reply_text(request, 503, "no thread can be started");
-    return can_work;
+    reply_text(request, 503, "no thread can be started");
+    return false;
 }
 
 static void resume_done(struct scree_http *http)
 {
-    struct scree_request *request;
+    struct scree_job *job, *next;
     uint64_t n;
 
     (void)!read(http->event, &n, sizeof n);
     pthread_mutex_lock(&http->lock);
-    while ((request = pop(&http->done)))
-        MHD_resume_connection(request->mhd);
+    job = http->done;
+    http->done = NULL;
     pthread_mutex_unlock(&http->lock);
+    for (; job; job = next) {
+        next = job->next;
+        MHD_resume_connection(((struct scree_request *)(void *)job)->mhd);
+    }
 }
 
 /* ---- answers ---- */
@@ -909,7 +855,6 @@ int scree_http_new(const struct scree_http_options *options, struct scree_http *
                    struct scree_error *err)
 {
     struct scree_http *http = calloc(1, sizeof *http);
-    uint32_t max_workers = options->limits.max_workers;
     int rc;
 
     if (!http) {
@@ -921,18 +866,14 @@ int scree_http_new(const struct scree_http_options *options, struct scree_http *
                                 .gate = options->gate,
                                 .answered = options->answered,
                                 .context = options->context,
+                                .workers = options->workers,
                                 .listener = options->listener,
                                 .epoll = -1,
                                 .event = -1};
     if (getrandom(&http->run, sizeof http->run, GRND_NONBLOCK) < 0)
         http->run = now_ns();
     pthread_mutex_init(&http->lock, NULL);
-    pthread_cond_init(&http->work_is_there, NULL);
-    http->workers = calloc(max_workers, sizeof *http->workers);
-    if (http->workers)
-        rc = start_daemon(http, options, err);
-    else
-        rc = scree_fail_memory(err, max_workers * sizeof *http->workers);
+    rc = start_daemon(http, options, err);
     if (rc >= 0)
         rc = join_events(http, err);
     if (rc < 0) {
@@ -1004,12 +945,6 @@ void scree_http_free(struct scree_http *http)
 {
     if (!http)
         return;
-    pthread_mutex_lock(&http->lock);
-    http->stopping = true;
-    pthread_cond_broadcast(&http->work_is_there);
-    pthread_mutex_unlock(&http->lock);
-    for (uint32_t i = 0; i < http->n_workers; i++)
-        pthread_join(http->workers[i], NULL);
     if (http->mhd) {
         if (http->event >= 0) {
             resume_done(http);
@@ -1025,9 +960,7 @@ void scree_http_free(struct scree_http *http)
         (void)close(http->event);
     if (http->epoll >= 0)
         (void)close(http->epoll);
-    pthread_cond_destroy(&http->work_is_there);
     pthread_mutex_destroy(&http->lock);
-    free(http->workers);
     free(http);
 }
 

@@ -25,6 +25,7 @@
 
 #include "base/error.h"
 #include "net/buffer.h"
+#include "serve/workers.h"
 
 /* What a server takes; the defaults are in options.inc. Source: the proposals of Apache's and
  * nginx's hardening guides. */
@@ -40,7 +41,6 @@ struct scree_http_limits {
     uint32_t min_rate;       /* bytes a second */
     uint32_t idle_ms;        /* between requests */
     uint32_t send_ms;        /* for an answer */
-    uint32_t max_workers;    /* threads that run handlers */
 };
 
 struct scree_http;
@@ -77,6 +77,7 @@ struct scree_http_options {
     scree_answered_fn *answered;
     void *context; /* of these functions and of handlers; borrowed */
     struct scree_http_limits limits;
+    struct scree_workers *workers; /* borrowed; its jobs must have run before scree_http_free() */
 };
 
 /* Starts answering. Errors: EIO, ENOMEM. */
@@ -103,7 +104,7 @@ bool scree_http_is_idle(const struct scree_http *http);
 void scree_http_count(const struct scree_http *http, uint32_t *ret_connections,
                       uint32_t *ret_requests);
 
-/* Waits for the handlers, then closes everything. Accepts NULL. */
+/* Closes everything. Accepts NULL. */
 void scree_http_free(struct scree_http *http);
 
 /* ---- requests ---- */

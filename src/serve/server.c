@@ -105,7 +105,6 @@ static struct scree_http_limits http_limits(const struct scree_server_options *o
         .min_rate = (uint32_t)options->min_rate,
         .idle_ms = (uint32_t)options->idle_timeout_ms,
         .send_ms = (uint32_t)options->send_timeout_ms,
-        .max_workers = (uint32_t)options->workers,
     };
 }
 
@@ -154,6 +153,7 @@ static int open_rpc(struct scree_server *server, struct scree_error *err)
         .ended = on_rpc_ended,
         .context = server,
         .limits = http_limits(options),
+        .workers = server->workers,
     };
     char text[64];
     int rc;
@@ -168,12 +168,6 @@ static int open_rpc(struct scree_server *server, struct scree_error *err)
     if (rc < 0)
         return rc;
     (void)snprintf(text, sizeof text, "gRPC on port %u", scree_listen_port(rpc.listener));
-    rc = scree_workers_new((uint32_t)options->workers, &server->workers, err);
-    if (rc < 0) {
-        (void)close(rpc.listener);
-        return rc;
-    }
-    rpc.workers = server->workers;
     rc = scree_rpc_new(&rpc, &server->rpc, err);
     if (rc >= 0)
         scree_log(&server->log, SCREE_LOG_INFO, text, NULL);
@@ -346,11 +340,14 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     if (rc >= 0)
         rc = scree_events_new(&server->events, err);
     if (rc >= 0)
+        rc = scree_workers_new((uint32_t)options->workers, &server->workers, err);
+    if (rc >= 0)
         rc = open_models(server, err);
     if (rc >= 0)
         rc = http.listener = open_listener(options, err);
     if (rc >= 0) {
         server->port = scree_listen_port(http.listener);
+        http.workers = server->workers;
         rc = scree_http_new(&http, &server->http, err);
     }
     if (rc >= 0)

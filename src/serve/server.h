@@ -40,7 +40,7 @@ struct scree_server {
     struct scree_server_options options; /* its settings */
     struct scree_access access;
     struct scree_http *http;
-    struct scree_workers *workers; /* of gRPC */
+    struct scree_workers *workers; /* of HTTP and gRPC */
     struct scree_rpc *rpc;         /* NULL: no gRPC */
     struct scree_log log;
     struct scree_tree *tree; /* what the machine tells of its chip; NULL: nothing */

@@ -8,8 +8,9 @@
 struct scree_workers {
     pthread_mutex_t lock;
     pthread_cond_t work_is_there;
-    struct scree_job *first, *last; /* that wait */
-    uint32_t max, n_threads, n_idle;
+    struct scree_job *first, *last;
+    uint32_t max, n_threads;
+    uint32_t n_idle, n_jobs; /* that wait */
     bool stopping;
     pthread_t threads[];
 };
@@ -33,8 +34,10 @@ static struct scree_job *pop(struct scree_workers *workers)
 {
     struct scree_job *job = workers->first;
 
-    if (job)
+    if (job) {
         workers->first = job->next;
+        workers->n_jobs--;
+    }
     if (!workers->first)
         workers->last = NULL;
     return job;
@@ -62,12 +65,13 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Starts one more thread if none is idle. False if there is none at all. The lock is held. */
+/* Starts one more thread if none is idle that no other job has woken. False if there is none at
+ * all. The lock is held. */
 static bool have_thread(struct scree_workers *workers)
 {
     pthread_attr_t attributes;
 
-    if (workers->n_idle > 0 || workers->n_threads == workers->max)
+    if (workers->n_idle > workers->n_jobs || workers->n_threads == workers->max)
         return true;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
@@ -90,6 +94,7 @@ bool scree_workers_submit(struct scree_workers *workers, struct scree_job *job)
         else
             workers->first = job;
         workers->last = job;
+        workers->n_jobs++;
         pthread_cond_signal(&workers->work_is_there);
     }
     pthread_mutex_unlock(&workers->lock);
