@@ -1,4 +1,5 @@
 /* What the APIs share: pictures in, JSON out, errors and counting. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,6 +305,22 @@ void scree_api_observe(struct scree_server *server, const struct scree_served *s
     scree_metrics_add(metrics, SCREE_METRIC_INFERENCES, "", 1);
     scree_metrics_add(metrics, SCREE_METRIC_INFERENCE_SECONDS, "",
                       (double)times->compute_ns * 1e-9);
+}
+
+/* Two decimals. */
+static json_t *ms_json(uint64_t ns)
+{
+    return json_real(round((double)ns / 1e4) / 100);
+}
+
+void scree_api_add_times(json_t *json, const struct scree_times *times)
+{
+    json_object_update_new(
+        json,
+        json_pack("{s:s, s:{s:o, s:o, s:o, s:o, s:o}}", "device", scree_ran_name(times->ran),
+                  "times_ms", "queue", ms_json(times->queue_ns), "decode",
+                  ms_json(times->decode_ns), "preprocess", ms_json(times->preprocess_ns), "compute",
+                  ms_json(times->compute_ns), "postprocess", ms_json(times->postprocess_ns)));
 }
 
 /* The line that the service before scree had, with more to it. */

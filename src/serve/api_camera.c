@@ -91,7 +91,8 @@ static void reply_predictions(struct scree_request *request, const struct scree_
 {
     json_t *list = json_array();
     int ms = (int)lround(scree_api_ms(&answer->times));
-    char message[64], id[32], now[64];
+    char message[64], now[64];
+    json_t *json;
 
     for (uint32_t i = 0; i < answer->n && json_array_size(list) < MAX_PREDICTIONS; i++) {
         json_t *one = prediction(served, &answer->detections[i]);
@@ -100,17 +101,17 @@ static void reply_predictions(struct scree_request *request, const struct scree_
             json_array_append_new(list, one);
     }
     (void)snprintf(message, sizeof message, "found %zu", json_array_size(list));
-    (void)snprintf(id, sizeof id, "%llu", (unsigned long long)scree_request_id(request));
-    scree_api_json(request, 200,
-                   json_pack("{s:b, s:i, s:s, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:o, "
-                             "s:s, s:s, s:s}",
-                             "success", 1, "duration", ms, "message", message, "count",
-                             (int)json_array_size(list), "processMs", ms, "inferenceMs",
-                             (int)lround((double)answer->times.compute_ns / 1e6), "code", 200,
-                             "command", "detect", "moduleId", "scree", "moduleName", "scree",
-                             "inferenceDevice", answer->times.ran == SCREE_RAN_CPU ? "CPU" : "NPU",
-                             "analysisRoundTripMs", ms, "predictions", list, "requestId", id,
-                             "processedBy", "localhost", "timestampUTC", utc_now(now, sizeof now)));
+    json = json_pack("{s:b, s:i, s:s, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:o, "
+                     "s:s, s:s, s:s}",
+                     "success", 1, "duration", ms, "message", message, "count",
+                     (int)json_array_size(list), "processMs", ms, "inferenceMs",
+                     (int)lround((double)answer->times.compute_ns / 1e6), "code", 200, "command",
+                     "detect", "moduleId", "scree", "moduleName", "scree", "inferenceDevice",
+                     answer->times.ran == SCREE_RAN_CPU ? "CPU" : "NPU", "analysisRoundTripMs", ms,
+                     "predictions", list, "requestId", scree_request_id(request), "processedBy",
+                     "localhost", "timestampUTC", utc_now(now, sizeof now));
+    scree_api_add_times(json, &answer->times);
+    scree_api_json(request, 200, json);
 }
 
 /* Looks with a model, NULL for the default one. */
@@ -181,12 +182,13 @@ void scree_api_deepstack_scene(void *context, struct scree_request *request)
         return;
     }
     if (answer.task == SCREE_TASK_CLASSIFY && answer.n > 0) {
-        scree_api_json(
-            request, 200,
-            json_pack("{s:b, s:s, s:f, s:i}", "success", 1, "label",
-                      scree_api_label(served, answer.classes[0].class_id, name, sizeof name),
-                      "confidence", (double)answer.classes[0].score, "duration",
-                      (int)lround(scree_api_ms(&answer.times))));
+        json_t *json = json_pack(
+            "{s:b, s:s, s:f, s:i}", "success", 1, "label",
+            scree_api_label(served, answer.classes[0].class_id, name, sizeof name), "confidence",
+            (double)answer.classes[0].score, "duration", (int)lround(scree_api_ms(&answer.times)));
+
+        scree_api_add_times(json, &answer.times);
+        scree_api_json(request, 200, json);
     } else {
         rc = scree_fail(&err, ENOTSUP, "model %s does not classify", served->name);
         fail_deepstack(server, request, rc, &err);

@@ -152,7 +152,7 @@ static json_t *answer_json(const struct scree_served *served, const struct scree
 {
     const char *id = json_string_value(json_object_get(ask, "id"));
     double w = answer->w, h = answer->h;
-    json_t *list = json_array();
+    json_t *list = json_array(), *json;
 
     for (uint32_t i = 0; i < answer->n; i++) {
         const struct scree_detection *d = &answer->detections[i];
@@ -164,7 +164,9 @@ static json_t *answer_json(const struct scree_served *served, const struct scree
                                         scree_labels_get(served->labels, d->class_id), "confidence",
                                         100 * (double)d->score));
     }
-    return json_pack("{s:s, s:o}", "id", id ? id : "", "detections", list);
+    json = json_pack("{s:s, s:o}", "id", id ? id : "", "detections", list);
+    scree_api_add_times(json, &answer->times);
+    return json;
 }
 
 /* The picture in "data", in base64, into memory of its own. */

@@ -224,7 +224,6 @@ static json_t *shares_json(const struct scree_served *served, const struct scree
 
 static json_t *answer_json(const struct scree_served *served, const struct scree_answer *answer)
 {
-    const struct scree_times *t = &answer->times;
     json_t *json;
 
     switch (answer->task) {
@@ -241,16 +240,11 @@ static json_t *answer_json(const struct scree_served *served, const struct scree
         json = shares_json(served, answer);
         break;
     }
-    json_object_update_new(
-        json,
-        json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:{s:o, s:o, s:o, s:o, s:o}}",
-                  "inference_time_ms", rounded((double)t->compute_ns / 1e6), "model", served->name,
-                  "version", served->version, "device", scree_ran_name(t->ran), "width", answer->w,
-                  "height", answer->h, "times_ms", "queue", rounded((double)t->queue_ns / 1e6),
-                  "decode", rounded((double)t->decode_ns / 1e6), "preprocess",
-                  rounded((double)t->preprocess_ns / 1e6), "compute",
-                  rounded((double)t->compute_ns / 1e6), "postprocess",
-                  rounded((double)t->postprocess_ns / 1e6)));
+    json_object_update_new(json, json_pack("{s:o, s:s, s:s, s:i, s:i}", "inference_time_ms",
+                                           rounded((double)answer->times.compute_ns / 1e6), "model",
+                                           served->name, "version", served->version, "width",
+                                           answer->w, "height", answer->h));
+    scree_api_add_times(json, &answer->times);
     return json;
 }
 

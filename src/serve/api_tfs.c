@@ -387,6 +387,22 @@ static int check_outputs(const struct predict *predict, const struct scree_oip_r
     return 0;
 }
 
+/* Members that TensorFlow Serving's answers do not have, and its clients do not look at. */
+static void add_times(struct scree_buffer *body, const struct scree_times *times)
+{
+    json_t *json = json_object();
+    char *text;
+
+    scree_api_add_times(json, times);
+    text = json_dumps(json, JSON_COMPACT | JSON_EMBED | JSON_REAL_PRECISION(9));
+    json_decref(json);
+    if (text)
+        add(body, text);
+    else
+        body->failed = true;
+    free(text);
+}
+
 static void write_answer(const struct predict *predict, const struct scree_oip_response *response,
                          struct scree_buffer *body)
 {
@@ -399,7 +415,9 @@ static void write_answer(const struct predict *predict, const struct scree_oip_r
         add(body, i > 0 ? "," : "");
         add_outputs(body, response, i);
     }
-    add(body, predict->is_rows ? "]}\n" : "}\n");
+    add(body, predict->is_rows ? "]," : ",");
+    add_times(body, &response->times);
+    add(body, "}\n");
 }
 
 /* ---- predict ---- */

@@ -118,6 +118,18 @@ void scree_oip_set_timeout(struct scree_oip_request *request, uint64_t timeout_u
         request->timeout_ns = timeout_us * 1000;
 }
 
+void scree_oip_stages(const struct scree_times *times, struct scree_oip_stage *ret_stages)
+{
+    static const char *const names[SCREE_OIP_N_STAGES] = {"queue_us", "decode_us", "preprocess_us",
+                                                          "compute_us", "postprocess_us"};
+    const uint64_t ns[SCREE_OIP_N_STAGES] = {times->queue_ns, times->decode_ns,
+                                             times->preprocess_ns, times->compute_ns,
+                                             times->postprocess_ns};
+
+    for (int i = 0; i < SCREE_OIP_N_STAGES; i++)
+        ret_stages[i] = (struct scree_oip_stage){names[i], (int64_t)(ns[i] / 1000)};
+}
+
 /* ---- models ---- */
 
 static int type_of(enum scree_type type, enum scree_oip_type *ret)

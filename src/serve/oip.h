@@ -153,6 +153,18 @@ void scree_oip_set_priority(struct scree_oip_request *request, uint64_t priority
 /* Sets a timeout in microseconds; 0 says nothing. */
 void scree_oip_set_timeout(struct scree_oip_request *request, uint64_t timeout_us);
 
+/* How long a stage took, by its name in an answer's parameters. */
+struct scree_oip_stage {
+    const char *name; /* "queue_us" */
+    int64_t us;
+};
+
+#define SCREE_OIP_N_STAGES 5
+
+/* All stages of an answer, scree_oip_stage[SCREE_OIP_N_STAGES]. Whole microseconds, as timeouts of
+ * the protocol are: the KServe client knows no parameters that are fractions in gRPC. */
+void scree_oip_stages(const struct scree_times *times, struct scree_oip_stage *ret_stages);
+
 /* ---- translations ---- */
 
 /* Reads the body of an infer request of REST: u8[n], the first n_json of which are JSON (SIZE_MAX:

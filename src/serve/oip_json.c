@@ -443,6 +443,21 @@ static void add_output(struct scree_buffer *body, const struct scree_oip_output 
     add(body, "]}");
 }
 
+/* Where it was computed, and how long that took. */
+static void add_parameters(struct scree_buffer *body, const struct scree_times *times)
+{
+    struct scree_oip_stage stages[SCREE_OIP_N_STAGES];
+    char text[64];
+
+    scree_oip_stages(times, stages);
+    add_text(body, ",\"parameters\":{\"device\":", scree_ran_name(times->ran));
+    for (int i = 0; i < SCREE_OIP_N_STAGES; i++) {
+        (void)snprintf(text, sizeof text, ",\"%s\":%lld", stages[i].name, (long long)stages[i].us);
+        add(body, text);
+    }
+    add(body, "}");
+}
+
 void scree_oip_write_json(const struct scree_oip_response *response, struct scree_buffer *body,
                           size_t *ret_n_json)
 {
@@ -450,6 +465,7 @@ void scree_oip_write_json(const struct scree_oip_response *response, struct scre
     add_text(body, ",\"model_version\":", response->served->version);
     if (*response->id)
         add_text(body, ",\"id\":", response->id);
+    add_parameters(body, &response->times);
     add(body, ",\"outputs\":[");
     for (uint32_t i = 0; i < response->n_outputs; i++) {
         add(body, i > 0 ? "," : "");

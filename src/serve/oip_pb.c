@@ -368,12 +368,43 @@ int scree_oip_read_pb(struct scree_oip_request *request, const uint8_t *bytes, s
 
 /* ---- answers ---- */
 
+/* An entry of map<string, InferParameter>, of a text, or else of a number. */
+static void add_parameter(struct scree_buffer *message, const char *name, const char *text,
+                          int64_t number)
+{
+    size_t parameter = scree_pb_begin(message, 4), value;
+
+    scree_pb_add_text(message, 1, name);
+    value = scree_pb_begin(message, 2);
+    if (text) {
+        scree_pb_add_text(message, 3, text);
+    } else {
+        /* Of a choice the value is there though it be 0. */
+        scree_pb_put_varint(message, 2 << 3 | SCREE_PB_VARINT);
+        scree_pb_put_varint(message, (uint64_t)number);
+    }
+    scree_pb_end(message, value);
+    scree_pb_end(message, parameter);
+}
+
+/* Where it was computed, and how long that took. */
+static void add_parameters(struct scree_buffer *message, const struct scree_times *times)
+{
+    struct scree_oip_stage stages[SCREE_OIP_N_STAGES];
+
+    scree_oip_stages(times, stages);
+    add_parameter(message, "device", scree_ran_name(times->ran), 0);
+    for (int i = 0; i < SCREE_OIP_N_STAGES; i++)
+        add_parameter(message, stages[i].name, NULL, stages[i].us);
+}
+
 void scree_oip_write_pb(const struct scree_oip_response *response, struct scree_buffer *message)
 {
     scree_pb_add_text(message, 1, response->served->name);
     scree_pb_add_text(message, 2, response->served->version);
     if (*response->id)
         scree_pb_add_text(message, 3, response->id);
+    add_parameters(message, &response->times);
     for (uint32_t i = 0; i < response->n_outputs; i++) {
         const struct scree_oip_tensor *tensor = &response->outputs[i].tensor;
         size_t output = scree_pb_begin(message, 5), dims;

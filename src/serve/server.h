@@ -172,6 +172,9 @@ int scree_api_look(struct scree_server *server, struct scree_request *request, c
 void scree_api_observe(struct scree_server *server, const struct scree_served *served,
                        const struct scree_times *times);
 
+/* Adds "device" and "times_ms" to an answer: where it was computed, how long each stage took. */
+void scree_api_add_times(json_t *json, const struct scree_times *times);
+
 /* Adds where it ran and how long each stage took, as headers that browsers and scripts read, and
  * logs that. */
 void scree_api_add_headers(struct scree_server *server, struct scree_request *request,

@@ -42,6 +42,8 @@ def test_deepstack():
             assert update["current"] == version and update["updateAvailable"] is False, update
         scene = server.form("/v1/vision/scene", image=PICTURE)
         assert scene["success"] is True and scene["label"] and 0 < scene["confidence"] <= 1, scene
+        for told in (answer, scene):
+            assert told["device"] == "cpu" and told["times_ms"]["compute"] > 0, told
 
 
 def test_codeproject():
@@ -55,6 +57,9 @@ def test_codeproject():
                 "command", "requestId", "inferenceDevice", "analysisRoundTripMs", "processedBy",
                 "timestampUTC"} <= set(answer), answer
         assert parsedate_to_datetime(answer["timestampUTC"]).year > 2000
+        response, text = server.ask("POST", "/v1/vision/detection", PICTURE,
+                                    {"X-Request-ID": "mine-7"})
+        assert json.loads(text)["requestId"] == response.getheader("X-Request-ID") == "mine-7"
         bad = server.form("/v1/vision/detection", image=b"no picture")
         assert bad["success"] is False and bad["error"] and bad["code"] == 400, bad
 
@@ -73,6 +78,7 @@ def test_doods():
         assert detectors[0]["labels"] and detectors[0]["channels"] == 3
         answer = doods(server, detector_name="detector", detect={"*": 30}, id="7")
         assert answer["id"] == "7" and answer["detections"] and "error" not in answer, answer
+        assert answer["device"] == "cpu" and answer["times_ms"]["compute"] > 0, answer
         for found in answer["detections"]:
             assert 0 <= found["left"] < found["right"] <= 1 and found["confidence"] >= 30
         # The default is what finds things, though a classifier comes first in the folder.

@@ -50,6 +50,9 @@ def nested(values, shape):
     return [nested(values[i * step:(i + 1) * step], shape[1:]) for i in range(shape[0])]
 
 
+STAGES = {stage + "_us" for stage in ("queue", "decode", "preprocess", "compute", "postprocess")}
+
+
 def test_health_and_metadata():
     with Server() as server:
         assert server.json("GET", "/v2/health/live") == {"live": True}
@@ -78,6 +81,10 @@ def test_tensors_in_json_and_binary_are_the_same():
         flat = infer(server, [tensor(data=list(PIXELS))], id="7")
         assert flat["model_name"] == "classifier" and flat["model_version"] == "1"
         assert flat["id"] == "7"
+        told = flat["parameters"]
+        assert told.pop("device") == "cpu" and set(told) == STAGES, told
+        assert all(isinstance(us, int) and 0 <= us < 1e7 for us in told.values()), told
+        assert told["compute_us"] > 0, told
         output, = flat["outputs"]
         assert (output["name"], output["datatype"], output["shape"]) == ("scores", "UINT8", [1, 10])
         scores = bytes(output["data"])
@@ -99,7 +106,8 @@ def test_tensors_in_json_and_binary_are_the_same():
                    "outputs": [{"name": "scores", "parameters": {"binary_data": True}}]}
         assert binary(server, message, b"")[1] == scores
         # Nothing but the tensor.
-        assert binary(server, b"", PIXELS)[1] == scores
+        answer, blob = binary(server, b"", PIXELS)
+        assert blob == scores and answer["parameters"]["device"] == "cpu"
 
 
 def test_several_outputs():
@@ -225,13 +233,14 @@ def test_compressed_bodies():
         body = json.dumps({"inputs": [tensor(data=list(PIXELS))]}).encode()
         want = server.json("POST", INFER, body)
         for coding, data in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
-            assert server.json("POST", INFER, data, {"Content-Encoding": coding}) == want
+            got = server.json("POST", INFER, data, {"Content-Encoding": coding})
+            assert got["outputs"] == want["outputs"]
         # The length of JSON is that of JSON, not of what it was compressed to.
         message = {"inputs": [tensor(parameters={"binary_data_size": len(PIXELS)})]}
         text = json.dumps(message).encode()
         got = server.json("POST", INFER, gzip.compress(text + PIXELS), {
             "Content-Encoding": "gzip", "Inference-Header-Content-Length": str(len(text))})
-        assert got == want
+        assert got["outputs"] == want["outputs"]
         for data, status in ((gzip.compress(b" " * (300 << 20), 9), 413), (b"no gzip", 400),
                              (gzip.compress(body)[:-9], 400), (gzip.compress(body) + b"x", 400)):
             server.json("POST", INFER, data, {"Content-Encoding": "gzip"}, status)
@@ -315,7 +324,11 @@ def test_tensorflow_serving():
 
         def predict(body, status=200, path=path + ":predict", **headers):
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
-            return server.json("POST", path, body, headers, status)
+            answer = server.json("POST", path, body, headers, status)
+            if status == 200:
+                times = answer.pop("times_ms")
+                assert answer.pop("device") == "cpu" and times["compute"] > 0, times
+            return answer
 
         row = nested(PIXELS, SHAPE[1:])
         scores = infer(server, [tensor(data=list(PIXELS))])["outputs"][0]["data"]

@@ -145,6 +145,12 @@ def test_inference(server, channel):
     answer = call(channel, "ModelInfer", GOOD)
     assert answer[1] == [b"classifier"] and answer[2] == [b"1"] and answer[3] == [b"id"]
     assert answer[6] == [scores]
+    told = {name[0]: fields(value[0]) for name, value in ((fields(entry)[1], fields(entry)[2])
+                                                          for entry in answer[4])}
+    assert told.pop(b"device") == {3: [b"cpu"]}, told
+    assert sorted(told) == [b"compute_us", b"decode_us", b"postprocess_us", b"preprocess_us",
+                            b"queue_us"], told
+    assert all(set(value) == {2} for value in told.values()) and told[b"compute_us"][2][0] > 0, told
     assert fields(answer[5][0]) == {1: [b"scores"], 2: [b"UINT8"], 3: [b"\1\x0a"]}
     # Contents that are not raw: packed, one by one, in two pieces.
     packed = field(5, field(4, b"".join(map(varint, PIXELS))))
