@@ -69,7 +69,7 @@ static uint64_t now_ns(void)
 static void tell(struct scree_zmq *zmq, const char *text)
 {
     uint_fast64_t now = now_ns(), last = zmq->told_ns;
-    char line[MAX_ENDPOINT + 220];
+    char line[MAX_ENDPOINT + sizeof((struct scree_error *)0)->text + 16];
 
     if (now - last < 1000 * NS_A_MS || !atomic_compare_exchange_strong(&zmq->told_ns, &last, now))
         return;
