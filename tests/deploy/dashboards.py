@@ -27,7 +27,9 @@ def fail(text):
 
 def known_series():
     rows = re.findall(r'METRIC\(\w+, (\w+), "(\w+)"', (ROOT / "src/serve/metrics.inc").read_text())
-    assert len(rows) > 20, rows
+    rows += [("PLUGIN", name) for path in sorted((ROOT / "src/plugin").glob("*.c"))
+             for name in re.findall(r'"(npu_plugin_\w+)"', path.read_text())]
+    assert len(rows) > 40, rows
     series = set(OTHERS)
     for kind, name in rows:
         series |= {f"{name}_{end}" for end in ("bucket", "sum", "count")} if kind == "HISTOGRAM" else {name}
@@ -52,6 +54,8 @@ def expressions():
     text = (ROOT / "deploy/prometheus/alerts.yml").read_text()
     for block in re.split(r"\n      - ", text)[1:]:
         name = re.match(r"alert: (\w+)", block).group(1)
+        if not name.startswith("Scree"):
+            fail(f"alerts.yml: {name} could be anybody's")
         expression = re.search(r"expr: (?:>-\n)?(.*?)\n        \w+:", block, re.S).group(1)
         yield f"alerts.yml: {name}", " ".join(expression.split())
 

@@ -4,12 +4,11 @@
 usage: manifests.py ROOT
 
 Always: every option and metric that is named exists; every value is described by the schema and is used.
-With helm: each value changes what is rendered; the bases are what the chart gives; lint is clean. With the
-OpenAPI description of Kubernetes (SCREE_KUBE_OPENAPI, or in a Go module cache) or kubeconform with schemas
-(SCREE_KUBE_SCHEMAS): every object is one. With kustomize or kubectl: the bases can be built.
-Tools are looked for in PATH and in SCREE_KUBE_TOOLS.
+With helm: each value changes what is rendered; the bases are what the chart gives; lint is clean; a package of the
+chart renders the same. With kustomize or kubectl: the bases can be built. With kubeconform and a description of
+Kubernetes (schemas.py): every object is as it is described. tests/deploy/get_tools makes all of these; they are looked
+for in SCREE_KUBE_TOOLS and PATH.
 """
-import glob
 import json
 import os
 import pathlib
@@ -17,6 +16,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+
+import schemas
 
 ROOT = pathlib.Path(sys.argv[1])
 CHART = ROOT / "deploy/helm/scree"
@@ -74,7 +76,8 @@ def check_options():
 def check_metrics():
     """Alerts, dashboards and the autoscaler ask for metrics that there are."""
     known = set(re.findall(r'"(npu_\w+)"', source("src/serve/*.inc") + source("src/plugin/*.c")))
-    text = source("deploy/helm/scree/templates/*.yaml") + source("deploy/helm/scree/dashboards/*.json")
+    text = source("deploy/helm/scree/templates/*.yaml") + source("deploy/helm/scree/*/*.json") + source(
+        "deploy/helm/scree/alerts/*.yml")
     used = set(re.findall(r"\bnpu_\w+", text))
     for name in sorted(used):
         if re.sub(r"_(bucket|sum|count)$", "", name) not in known:
@@ -107,6 +110,8 @@ def changed(path, value, schema):
         return not value
     if kind in ("integer", "number") or isinstance(kind, list):
         return value + 1 if value + 1 <= schema.get("maximum", 1e9) else value - 1
+    if path[0] == "prometheusRule":
+        return {"limits": {"ScreeFails": 0.25}, "without": ["ScreeFails"]}[path[-1]]
     if kind == "array":
         return [{"key": "x", "operator": "Exists"}]
     if kind == "object":
@@ -128,8 +133,8 @@ BESIDES = {("server", "autoscaling"): {"server.autoscaling.enabled": True},
            ("plugin", "dra"): {"plugin.dra.enabled": True}}
 
 
-def render(helm, settings):
-    command = [helm, "template", "scree", str(CHART), "--namespace", "scree", "--kube-version", VERSION]
+def render(helm, settings, chart=CHART):
+    command = [helm, "template", "scree", str(chart), "--namespace", "scree", "--kube-version", VERSION]
     for name, value in settings.items():
         command += ["--set-json", f"{name}={json.dumps(value)}"]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
@@ -164,7 +169,8 @@ def check_values(yaml, helm):
         if before == after:
             fail(f"value {'.'.join(path)} changes nothing")
     for bad in ({"plugin.shares": 0}, {"plugin.nonsense": 1}, {"server.replicas": "two"},
-                {"plugin.resource": "rk3588"}, {"plugin.health.probeSeconds": 5}):
+                {"plugin.resource": "rk3588"}, {"plugin.health.probeSeconds": 5},
+                {"prometheusRule.enabled": True, "prometheusRule.without": ["NoSuchAlert"]}):
         if helm:
             try:
                 render(helm, bad)
@@ -176,103 +182,64 @@ def check_values(yaml, helm):
 
 # ---- objects ----------------------------------------------------------------------------------------
 
-class OpenApi:
-    """Checks objects against the definitions of Kubernetes' own description: types, and no unknown field."""
+class Kubeconform:
+    """Objects are what Kubernetes and the operators say that they are, and nothing more."""
 
-    def __init__(self, path):
-        self.definitions = json.loads(pathlib.Path(path).read_text())["definitions"]
-        self.kinds = {}
-        for definition in self.definitions.values():
-            for kind in definition.get("x-kubernetes-group-version-kind", []):
-                version = "/".join(filter(None, (kind["group"], kind["version"])))
-                self.kinds.setdefault((version, kind["kind"]), definition)
+    def __init__(self, program, folder):
+        self.command = [program, "-strict", "-output=json", "-summary", "-ignore-missing-schemas", "-schema-location",
+                        f"{folder}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"]
 
-    def check(self, value, schema, path):
-        if "$ref" in schema:
-            schema = self.definitions[schema["$ref"].rsplit("/", 1)[1]]
-        kind = schema.get("type")
-        if kind == "object" or "properties" in schema:
-            if not isinstance(value, dict):
-                return [f"{path}: not an object"]
-            return self.check_object(value, schema, path)
-        if kind == "array":
-            if not isinstance(value, list):
-                return [f"{path}: not a list"]
-            return [e for i, v in enumerate(value) for e in self.check(v, schema["items"], f"{path}[{i}]")]
-        types = {"string": str, "integer": int, "boolean": bool, "number": (int, float)}
-        if schema.get("format") == "int-or-string" or "Quantity" in schema.get("description", "")[:12]:
-            types["string"] = (str, int)
-        good = kind is None or (isinstance(value, types[kind]) and
-                                (kind == "boolean" or not isinstance(value, bool)))
-        return [] if good else [f"{path}: {value!r} is no {kind}"]
-
-    def check_object(self, value, schema, path):
-        errors = [f"{path}.{name} is missing" for name in schema.get("required", []) if name not in value]
-        for name, inner in value.items():
-            if name in schema.get("properties", {}):
-                errors += self.check(inner, schema["properties"][name], f"{path}.{name}")
-            elif isinstance(schema.get("additionalProperties"), dict):
-                if schema["additionalProperties"].get("$ref", "").endswith("resource.Quantity"):
-                    if isinstance(inner, bool) or not isinstance(inner, (str, int)):
-                        errors.append(f"{path}.{name}: {inner!r} is no quantity")
-                else:
-                    errors += self.check(inner, schema["additionalProperties"], f"{path}.{name}")
-            elif "properties" in schema:
-                errors.append(f"{path}.{name}: there is no such field")
-        return errors
+    def check(self, text):
+        """(what is wrong, how many objects are right, kinds that nothing describes)."""
+        done = subprocess.run([*self.command, "-verbose"], input=text, text=True, capture_output=True, check=False)
+        said = json.loads(done.stdout)
+        wrong = [f"{r['kind']} {r['name']}: {r['msg']}" for r in said["resources"]
+                 if r["status"] not in ("statusValid", "statusSkipped")]
+        unknown = {r["kind"] for r in said["resources"] if r["status"] == "statusSkipped"}
+        return wrong, said["summary"]["valid"], unknown
 
 
-def find_openapi():
-    named = os.environ.get("SCREE_KUBE_OPENAPI")
-    if named:
-        return named
-    cache = os.environ.get("GOMODCACHE", os.path.expanduser("~/go/pkg/mod"))
-    found = sorted(glob.glob(f"{cache}/k8s.io/kubernetes@*/api/openapi-spec/swagger.json"))
-    return found[-1] if found else None
+# An error each, in a kind of Kubernetes' and in one of an operator.
+PLANTED = [
+    ("Deployment", "maxUnavailable: 0", "maxUnavailable: 0\n      maxMissing: 1"),
+    ("Deployment", "containerPort: 8080", "containerPort: http"),
+    ("Service", "targetPort: http", "targetport: http"),
+    ("PodDisruptionBudget", "maxUnavailable: 1", "maxUnavailable: []"),
+    ("ServiceMonitor", "scrapeTimeout: 10s", "scrapeTimeout: soon"),
+    ("PrometheusRule", "for: 2m", "fore: 2m"),
+]
 
 
-# Of operators, which the description does not have.
-FOREIGN = ("monitoring.coreos.com/", "nfd.k8s-sigs.io/", "serving.kserve.io/", "kustomize.config.k8s.io/")
+def check_planted(kubeconform, text):
+    """That the checker finds what is wrong."""
+    unknown = kubeconform.check(text)[2]
+    for kind, right, wrong in PLANTED:
+        if kind in unknown:
+            continue
+        document = next(d for d in text.split("\n---\n") if f"\nkind: {kind}\n" in f"\n{d}\n")
+        found = kubeconform.check(document.replace(right, wrong, 1))[0]
+        if right not in document or len(found) != 1:
+            fail(f"{kind} with `{wrong.splitlines()[-1].strip()}` is taken for a right one")
 
 
-def check_objects(yaml, texts):
-    path = find_openapi()
-    openapi = OpenApi(path) if path else None
-    if not path:
-        skip("the description of Kubernetes", "no SCREE_KUBE_OPENAPI, no module k8s.io/kubernetes")
-    n = 0
-    for where, text in texts.items():
-        for item in yaml.safe_load_all(text):
-            if not item:
-                continue
-            if not {"apiVersion", "kind", "metadata"} <= set(item) and item["kind"] != "Kustomization":
-                fail(f"{where}: not an object")
-            if not openapi or item["apiVersion"].startswith(FOREIGN):
-                continue
-            n += 1
-            schema = openapi.kinds.get((item["apiVersion"], item["kind"]))
-            if not schema:
-                fail(f"{where}: there is no {item['apiVersion']} {item['kind']}")
-                continue
-            for error in openapi.check(item, schema, f"{where}: {item['kind']}"):
-                fail(error)
-    if openapi:
-        print(f"objects: {n} are what Kubernetes describes")
-        broken = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": 1, "imag": "x"}]}}
-        if len(openapi.check(broken, openapi.kinds[("v1", "Pod")], "")) != 2:
-            fail("the checker of objects finds nothing wrong with a wrong one")
-
-
-def check_kubeconform(texts):
-    program, schemas = tool("kubeconform"), os.environ.get("SCREE_KUBE_SCHEMAS")
-    if not program or not schemas:
-        skip("kubeconform", "no kubeconform, or no SCREE_KUBE_SCHEMAS")
-        return
-    for where, text in texts.items():
-        done = subprocess.run([program, "-strict", "-schema-location", schemas, "-ignore-missing-schemas"],
-                              input=text, text=True, capture_output=True, check=False)
-        if done.returncode != 0:
-            fail(f"{where}: kubeconform: {done.stdout.strip()[-300:]}")
+def check_objects(texts):
+    program = tool("kubeconform")
+    with tempfile.TemporaryDirectory() as folder:
+        own, foreign = schemas.write(pathlib.Path(folder))
+        if not program or not own:
+            skip("kubeconform", "no kubeconform, or no module k8s.io/kubernetes")
+            return
+        kubeconform, n, skipped = Kubeconform(program, folder), 0, set()
+        for where, text in texts.items():
+            wrong, right, unknown = kubeconform.check(text)
+            n += right
+            skipped |= unknown - {"Kustomization"}
+            for error in wrong:
+                fail(f"{where}: {error}")
+        check_planted(kubeconform, texts["chart, all on"])
+    print(f"objects: {n} are as described by {own} kinds of Kubernetes and {foreign} of operators")
+    for kind in sorted(skipped):
+        skip(kind, "no description of its operator's; see schemas.py")
 
 
 def check_restricted(yaml, text):
@@ -309,6 +276,19 @@ def check_restricted(yaml, text):
 
 # ---- bases ------------------------------------------------------------------------------------------
 
+def check_package(helm):
+    """The chart as others get it has all that it needs within itself, and renders the same."""
+    settings = {**ALL, "dashboards.enabled": True}
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([helm, "package", str(CHART), "--destination", folder], check=False, text=True,
+                              capture_output=True)
+        packages = list(pathlib.Path(folder).glob("scree-*.tgz"))
+        if done.returncode != 0 or len(packages) != 1 or "symbolic link" in done.stdout + done.stderr:
+            fail(f"helm package: {(done.stdout + done.stderr).strip()[-300:]}")
+        elif render(helm, settings, packages[0]) != render(helm, settings):
+            fail("the chart renders another thing when it is packaged")
+
+
 def check_bases(helm):
     if helm:
         done = subprocess.run([sys.executable, str(BASES / "render"), "--check", helm], check=False,
@@ -319,6 +299,7 @@ def check_bases(helm):
                               capture_output=True)
         if lint.returncode != 0 or "[WARNING]" in lint.stdout:
             fail(f"helm lint: {lint.stdout.strip()[-300:]}")
+        check_package(helm)
     if tool("kustomize"):
         build = [tool("kustomize"), "build"]
     elif tool("kubectl"):
@@ -327,7 +308,7 @@ def check_bases(helm):
         skip("building the bases", "no kustomize, no kubectl")
         return {}
     texts = {}
-    for folder in (".", "monitoring", "nfd", "kserve"):
+    for folder in (".", "dra", "monitoring", "nfd", "kserve"):
         done = subprocess.run([*build, str(BASES / folder)], check=False, text=True, capture_output=True)
         if done.returncode != 0:
             fail(f"kustomize {folder}: {done.stderr.strip()[-300:]}")
@@ -340,22 +321,19 @@ def main():
     check_metrics()
     yaml, helm = yaml_module(), tool("helm")
     texts = check_bases(helm)
-    if not helm:
-        skip("rendering the chart", "no helm")
-    if not yaml:
-        skip("values and objects", "no PyYAML")
-        return 1 if failures else 0
-    check_values(yaml, helm)
-    if helm:
+    if not helm or not yaml:
+        skip("what the chart renders", "no PyYAML" if helm else "no helm")
+    if yaml:
+        check_values(yaml, helm)
+    if helm and yaml:
         texts["chart"] = render(helm, {})
         texts["chart, all on"] = render(helm, {**ALL, "server.autoscaling.enabled": True})
         texts["chart, DRA"] = render(helm, {"plugin.dra.enabled": True})
         texts["chart, models by image"] = render(helm, {"server.models.image": "models:1"})
         check_restricted(yaml, texts["chart"])
-    for path in sorted(BASES.rglob("*.yaml")):
-        texts[path.relative_to(BASES).as_posix()] = path.read_text()
-    check_objects(yaml, texts)
-    check_kubeconform(texts)
+        for path in sorted(BASES.rglob("*.yaml")):
+            texts[path.relative_to(BASES).as_posix()] = path.read_text()
+        check_objects(texts)
     return 1 if failures else 0
 
 
