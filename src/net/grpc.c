@@ -23,6 +23,7 @@
 #define STREAM_WINDOW_BYTES     (256 << 10)
 #define CONNECTION_WINDOW_BYTES (1 << 20)
 #define MAX_TEXT_BYTES          256
+#define MAX_ADDED_HEADERS       4
 
 /* Streams that a peer may reset: so many at once, so many a second. Source: nghttp2 1.57's
  * defaults. */
@@ -59,6 +60,8 @@ struct scree_grpc_call {
     struct scree_buffer in;      /* the message that is arriving, with its prefix */
     struct scree_buffer out;     /* messages that wait, with their prefixes */
     size_t n_out_read;           /* of these, what nghttp2 has taken */
+    struct scree_buffer added;   /* headers of the answer, as above */
+    bool has_encoding;           /* messages may come compressed */
     bool opened;                 /* the event was sent */
     bool answered;               /* server: headers were submitted */
     bool finished;               /* by us */
@@ -83,6 +86,7 @@ static struct scree_grpc_call *new_call(struct scree_grpc *grpc, int32_t stream)
         .next = grpc->calls,
         .stream = stream,
         .headers.limit = grpc->limits.max_header_bytes,
+        .added.limit = grpc->limits.max_header_bytes,
         .in.limit = grpc->limits.max_message_bytes + PREFIX_BYTES,
         .out.limit = grpc->limits.max_waiting_bytes,
         .status = grpc->is_server ? SCREE_GRPC_CANCELLED : SCREE_GRPC_UNAVAILABLE,
@@ -109,6 +113,7 @@ static void free_call(struct scree_grpc_call *call)
     if (call->opened)
         grpc->events->closed(grpc->context, call, call->status, call->text);
     scree_buffer_done(&call->headers);
+    scree_buffer_done(&call->added);
     scree_buffer_done(&call->in);
     scree_buffer_done(&call->out);
     free(call);
@@ -276,24 +281,48 @@ static void resume(struct scree_grpc_call *call)
     call->deferred = false;
 }
 
+/* Headers that every answer begins with. */
+#define MAX_PAIRS (3 + MAX_ADDED_HEADERS)
+
+/* Those of this call into pairs[MAX_PAIRS]; returns how many. */
+static size_t first_pairs(const struct scree_grpc_call *call, nghttp2_nv *pairs)
+{
+    const char *at = (const char *)call->added.bytes;
+    const char *end = at ? at + call->added.n : NULL;
+    size_t n = 0;
+
+    pairs[n++] = pair(":status", "200");
+    pairs[n++] = pair("content-type", "application/grpc");
+    pairs[n++] = pair("grpc-accept-encoding",
+                      call->grpc->events->packed ? "identity,deflate,gzip" : "identity");
+    while (at < end && n < MAX_PAIRS) {
+        const char *value = at + strlen(at) + 1;
+
+        pairs[n++] = pair(at, value);
+        at = value + strlen(value) + 1;
+    }
+    return n;
+}
+
 /* The headers of a response; data follow. */
 static void submit_response(struct scree_grpc_call *call)
 {
-    nghttp2_nv pairs[] = {pair(":status", "200"), pair("content-type", "application/grpc"),
-                          pair("grpc-accept-encoding", "identity")};
+    nghttp2_nv pairs[MAX_PAIRS];
     nghttp2_data_provider provider = {.source.ptr = call, .read_callback = read_data};
+    size_t n = first_pairs(call, pairs);
 
     call->answered = true;
-    (void)nghttp2_submit_response(call->grpc->session, call->stream, pairs, 3, &provider);
+    (void)nghttp2_submit_response(call->grpc->session, call->stream, pairs, n, &provider);
 }
 
 /* A response of headers alone: the call failed before it had anything to say. */
 static void submit_status(struct scree_grpc_call *call)
 {
     char code[4], encoded[3 * MAX_TEXT_BYTES];
-    nghttp2_nv pairs[5] = {pair(":status", "200"), pair("content-type", "application/grpc"),
-                           pair("grpc-accept-encoding", "identity")};
-    size_t n = 3 + status_pairs(call, pairs + 3, code, encoded);
+    nghttp2_nv pairs[MAX_PAIRS + 2];
+    size_t n = first_pairs(call, pairs);
+
+    n += status_pairs(call, pairs + n, code, encoded);
 
     call->answered = true;
     (void)nghttp2_submit_response(call->grpc->session, call->stream, pairs, n, NULL);
@@ -392,8 +421,12 @@ static bool admit(struct scree_grpc_call *call)
     const struct scree_grpc *grpc = call->grpc;
     size_t n = message_bytes(call->in.bytes);
 
-    if (call->in.bytes[0] != 0) {
+    if (call->in.bytes[0] != 0 && !grpc->events->packed) {
         refuse(call, SCREE_GRPC_UNIMPLEMENTED, "compressed messages are not understood");
+        return false;
+    }
+    if (call->in.bytes[0] > 1 || (call->in.bytes[0] == 1 && !call->has_encoding)) {
+        refuse(call, SCREE_GRPC_INTERNAL, "a compressed message, and grpc-encoding tells of none");
         return false;
     }
     if (n > grpc->limits.max_message_bytes ||
@@ -422,8 +455,8 @@ static void deliver(struct scree_grpc_call *call)
 {
     const struct scree_grpc *grpc = call->grpc;
 
-    grpc->events->message(grpc->context, call, call->in.bytes + PREFIX_BYTES,
-                          call->in.n - PREFIX_BYTES);
+    (call->in.bytes[0] ? grpc->events->packed : grpc->events->message)(
+        grpc->context, call, call->in.bytes + PREFIX_BYTES, call->in.n - PREFIX_BYTES);
     call->in.n = 0;
 }
 
@@ -513,24 +546,46 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t n_name, const uint8_t *value, size_t n_value, uint8_t flags, void *user)
+/* Adds a pair, or nothing, so that what is there is always whole. */
+static void add_pair(struct scree_buffer *pairs, const void *name, size_t n_name, const void *value,
+                     size_t n_value)
 {
-    struct scree_grpc_call *call = find_call(user, frame->hd.stream_id);
-    uint8_t *to;
+    uint8_t *to = scree_buffer_extend(pairs, n_name + n_value + 2);
 
-    (void)session, (void)flags;
-    if (!call || memchr(name, 0, n_name) || memchr(value, 0, n_value))
-        return 0;
-    /* Both or none, so that what is there is always whole. */
-    to = scree_buffer_extend(&call->headers, n_name + n_value + 2);
     if (!to)
-        return 0;
+        return;
     memcpy(to, name, n_name);
     to[n_name] = 0;
     memcpy(to + n_name + 1, value, n_value);
     to[n_name + 1 + n_value] = 0;
+}
+
+void scree_grpc_add_header(struct scree_grpc_call *call, const char *name, const char *value)
+{
+    assert(!call->answered);
+    add_pair(&call->added, name, strlen(name), value, strlen(value));
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t n_name, const uint8_t *value, size_t n_value, uint8_t flags, void *user)
+{
+    struct scree_grpc_call *call = find_call(user, frame->hd.stream_id);
+
+    (void)session, (void)flags;
+    if (call && !memchr(name, 0, n_name) && !memchr(value, 0, n_value))
+        add_pair(&call->headers, name, n_name, value, n_value);
     return 0;
+}
+
+/* Whether messages come in a way that is understood. Source: grpc/doc/compression.md. */
+static bool read_encoding(struct scree_grpc_call *call)
+{
+    const char *encoding = scree_grpc_header(call, "grpc-encoding");
+
+    if (!encoding || strcmp(encoding, "identity") == 0)
+        return true;
+    call->has_encoding = strcmp(encoding, "gzip") == 0 || strcmp(encoding, "deflate") == 0;
+    return call->has_encoding && call->grpc->events->packed;
 }
 
 /* The headers of a request are complete. */
@@ -561,6 +616,8 @@ static void open_call(struct scree_grpc_call *call)
         status = grpc->events->opened(grpc->context, call);
     if (status != SCREE_GRPC_OK)
         refuse(call, status, "");
+    else if (!read_encoding(call))
+        refuse(call, SCREE_GRPC_UNIMPLEMENTED, "this grpc-encoding is not understood");
 }
 
 /* Client: what an answer without a status of gRPC means. Source: grpc/doc/http-grpc-status-mapping.

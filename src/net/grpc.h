@@ -13,13 +13,14 @@
  *     scree_grpc_send(call, message, n);                     as often as wanted
  *     scree_grpc_finish(call, SCREE_GRPC_OK, NULL);          once; the call ends
  *
- * so unary calls and streams in either direction are all the same to this file. Only uncompressed
- * messages are spoken, which every client can do.
+ * so unary calls and streams in either direction are all the same to this file. What is sent is not
+ * compressed; who takes compressed messages decompresses them itself, where it has the time.
  *
  * Hostile peers: messages, headers, streams and what waits to be sent are limited; a peer that
  * opens and resets streams without end is cut off (CVE-2023-44487). Memory: a connection owns its
  * calls; a call is valid until `closed` was called for it. Threads: one connection, one thread at a
- * time. Source: grpc/doc/PROTOCOL-HTTP2.md; RFC 9113 by libnghttp2. */
+ * time. Source: grpc/doc/PROTOCOL-HTTP2.md and compression.md; RFC 9113 by
+ * libnghttp2. */
 #ifndef SCREE_NET_GRPC_H
 #define SCREE_NET_GRPC_H
 
@@ -69,6 +70,10 @@ struct scree_grpc_events {
      * the server's; a call that ends without them has UNAVAILABLE. The call is freed after this. */
     void (*closed)(void *context, struct scree_grpc_call *call, enum scree_grpc_status status,
                    const char *text);
+    /* Server: a message, u8[n], compressed by gzip or zlib; valid during the event. NULL: such
+     * messages are refused, and nobody is told that they are understood. `admit` was asked for n.
+     */
+    void (*packed)(void *context, struct scree_grpc_call *call, const uint8_t *bytes, size_t n);
 };
 
 /* The limits of scree's own services: 16 MiB a message, 64 calls, 8 KiB of headers. */
@@ -116,6 +121,11 @@ const char *scree_grpc_path(const struct scree_grpc_call *call);
 /* The value of a header the client sent ("authorization", "traceparent", ...), or NULL. `name` in
  * lower case. */
 const char *scree_grpc_header(const struct scree_grpc_call *call, const char *name);
+
+/* Adds a header to the answer: with what comes first, so before anything is sent. Both are copied;
+ * what does not fit into the limit for headers is left out. `name` in lower case, the value
+ * printable ASCII. */
+void scree_grpc_add_header(struct scree_grpc_call *call, const char *name, const char *value);
 
 /* How long the client waits, from the time the headers came, by its grpc-timeout; UINT64_MAX if it
  * did not say. */

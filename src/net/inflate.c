@@ -40,21 +40,26 @@ static int run(z_stream *stream, struct scree_buffer *ret, size_t most, struct s
     return 0;
 }
 
+size_t scree_inflate_bound(size_t n, size_t limit)
+{
+    size_t most;
+
+    if (!scree_mul_size(n, SCREE_INFLATE_MAX_RATIO, &most))
+        return limit;
+    most = most < SCREE_INFLATE_FLOOR_BYTES ? SCREE_INFLATE_FLOOR_BYTES : most;
+    return most < limit ? most : limit;
+}
+
 int scree_inflate(const uint8_t *bytes, size_t n, struct scree_buffer *ret, struct scree_error *err)
 {
     z_stream stream = {.next_in = (Bytef *)(uintptr_t)bytes, .avail_in = (uInt)n};
-    size_t most;
     int rc;
 
     if (n > UINT32_MAX)
         return scree_fail(err, E2BIG, "the body is too large");
-    if (!scree_mul_size(n, SCREE_INFLATE_MAX_RATIO, &most))
-        most = ret->limit;
-    most = most < SCREE_INFLATE_FLOOR_BYTES ? SCREE_INFLATE_FLOOR_BYTES : most;
-    most = most < ret->limit ? most : ret->limit;
     if (inflateInit2(&stream, ANY_FORMAT_BITS) != Z_OK)
         return scree_fail_memory(err, STEP_BYTES);
-    rc = run(&stream, ret, most, err);
+    rc = run(&stream, ret, scree_inflate_bound(n, ret->limit), err);
     inflateEnd(&stream);
     return rc;
 }

@@ -15,6 +15,9 @@
 /* True for a Content-Encoding that scree_inflate() understands: "gzip", "x-gzip", "deflate". */
 bool scree_inflate_knows(const char *encoding);
 
+/* How many bytes n may become at most, if there may not be more than `limit`. */
+size_t scree_inflate_bound(size_t n, size_t limit);
+
 /* Decompresses bytes u8[n] into an empty buffer, up to its limit and these. Errors: EINVAL
  * (damaged, cut off, something follows), E2BIG (over a limit), ENOMEM. */
 int scree_inflate(const uint8_t *bytes, size_t n, struct scree_buffer *ret,

@@ -257,6 +257,11 @@ static bool is_gone(const void *context)
     return scree_request_is_gone(context);
 }
 
+static void note_model(void *context, const struct scree_served *served)
+{
+    scree_request_set_model(context, served->name, served->version);
+}
+
 /* The length of the JSON before binary data; SIZE_MAX if there are none. */
 static int read_json_length(const struct scree_request *request, size_t *ret,
                             struct scree_error *err)
@@ -309,6 +314,7 @@ static int infer(struct scree_server *server, struct scree_request *request, con
         rc = scree_oip_read_json(oip, body, n, n_json, err);
     oip->deadline_ns = scree_oip_deadline(server, oip, scree_request_start_ns(request));
     oip->is_gone = is_gone;
+    oip->found = note_model;
     oip->context = request;
     if (rc >= 0)
         rc = scree_oip_infer(server, oip, response, err);

@@ -12,13 +12,13 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/checked.h"
+#include "serve/ids.h"
 #include "serve/listen.h"
 #include "serve/tls.h"
 
@@ -76,8 +76,8 @@ struct scree_request {
     uint32_t n_pieces;  /* in which the body came */
     uint64_t start_ns;
     char peer[INET6_ADDRSTRLEN];
-    const char *id, *model, *version;
-    const char *trace; /* NULL or 32 digits */
+    const char *model, *version;
+    char id[SCREE_ID_BYTES], trace[SCREE_TRACE_BYTES];
     size_t n_answered;
     /* the answer */
     int status; /* 0: none yet */
@@ -322,40 +322,6 @@ static void read_peer(struct scree_request *request)
         (void)inet_ntop(AF_INET6, v6, request->peer, sizeof request->peer);
 }
 
-/* Fixes what stands for the request; false without memory. */
-static bool read_id(struct scree_request *request)
-{
-    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
-    const char *id = scree_request_header(request, "x-request-id");
-    size_t n = id ? strlen(id) : 0;
-    char made[48];
-
-    request->http->next_id++;
-    if (n == 0 || n > 64 || strspn(id, good) != n) {
-        (void)snprintf(made, sizeof made, "%016llx-%llx", (unsigned long long)request->http->run,
-                       (unsigned long long)request->http->next_id);
-        id = made;
-    }
-    request->id = scree_arena_strndup(&request->arena, id, strlen(id));
-    return request->id != NULL;
-}
-
-/* "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"; later versions may have more. */
-static void read_trace(struct scree_request *request)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *text = scree_request_header(request, "traceparent");
-    char *trace;
-
-    if (!text || strlen(text) < 55 || strspn(text, digits) != 2 || memcmp(text, "ff", 2) == 0 ||
-        text[2] != '-' || strspn(text + 3, digits) != 32 || text[35] != '-' ||
-        strspn(text + 36, digits) != 16 || text[52] != '-')
-        return;
-    trace = scree_arena_strndup(&request->arena, text + 3, 32);
-    if (trace && strspn(trace, "0") != 32)
-        request->trace = trace;
-}
-
 static void leave_streams(struct scree_request *request)
 {
     struct scree_request **at = &request->http->streams;
@@ -405,11 +371,9 @@ static struct scree_request *new_request(struct scree_http *http, struct MHD_Con
     }
     request->announced = read_announced(request);
     read_peer(request);
-    read_trace(request);
-    if (!read_id(request)) {
-        free_request(request);
-        return NULL;
-    }
+    scree_trace_read(scree_request_header(request, "traceparent"), request->trace);
+    scree_id_read(scree_request_header(request, "x-request-id"), http->run, ++http->next_id,
+                  request->id);
     return request;
 }
 
@@ -812,8 +776,7 @@ static int start_daemon(struct scree_http *http, const struct scree_http_options
     /* The last row is the end of both. */
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)scree_tls_choose},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0,
-         (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)SCREE_TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
 
@@ -870,8 +833,7 @@ int scree_http_new(const struct scree_http_options *options, struct scree_http *
                                 .listener = options->listener,
                                 .epoll = -1,
                                 .event = -1};
-    if (getrandom(&http->run, sizeof http->run, GRND_NONBLOCK) < 0)
-        http->run = now_ns();
+    http->run = scree_id_run();
     pthread_mutex_init(&http->lock, NULL);
     rc = start_daemon(http, options, err);
     if (rc >= 0)
@@ -1024,7 +986,7 @@ const char *scree_request_id(const struct scree_request *request)
 
 const char *scree_request_trace(const struct scree_request *request)
 {
-    return request->trace;
+    return request->trace[0] ? request->trace : NULL;
 }
 
 void scree_request_set_model(struct scree_request *request, const char *model, const char *version)

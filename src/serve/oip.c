@@ -58,6 +58,7 @@ void scree_oip_request_init(struct scree_oip_request *request, size_t n_bytes)
     request->priority = SCREE_PRIORITY_NORMAL;
     request->timeout_ns = request->deadline_ns = UINT64_MAX;
     request->is_gone = NULL;
+    request->found = NULL;
     request->context = NULL;
     if (!scree_mul_size(n_bytes, BYTES_A_POINTER, &limit) ||
         !scree_add_size(limit, ARENA_SPARE_BYTES, &limit))
@@ -713,6 +714,8 @@ int scree_oip_infer(struct scree_server *server, struct scree_oip_request *reque
         free(job);
         return rc;
     }
+    if (request->found)
+        request->found(request->context, served);
     memset(response, 0, offsetof(struct scree_oip_response, outputs));
     response->times = (struct scree_times){0};
     response->served = served;

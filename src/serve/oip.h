@@ -94,7 +94,9 @@ struct scree_oip_request {
     uint64_t timeout_ns;  /* UINT64_MAX: not told */
     uint64_t deadline_ns; /* of CLOCK_MONOTONIC; set before scree_oip_infer() */
     bool (*is_gone)(const void *context);
-    const void *context;
+    /* The model is found, whatever comes of it; for who notes it. */
+    void (*found)(void *context, const struct scree_served *served);
+    void *context; /* of both, which may be NULL */
 };
 
 struct scree_oip_output {

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,13 +14,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "net/inflate.h"
+#include "serve/ids.h"
 #include "serve/listen.h"
+#include "serve/wire.h"
 
 #define MAX_CALLS        16 /* of a connection; so many may be at work as well */
 #define MAX_QUEUED       32 /* messages of a connection that wait; it is not read from then */
 #define MAX_HEADER_BYTES (8u << 10)
 #define MAX_ANSWER_BYTES ((size_t)256 << 20)
 #define MAX_TEXT_BYTES   sizeof(struct scree_error)
+#define MAX_PATH_BYTES   128                /* of methods, as logs tell them */
+#define MAX_NAME_BYTES   65                 /* of models and versions */
+#define MAX_QUICK_BYTES  ((size_t)64 << 10) /* that the event loop decompresses */
 #define READ_BYTES       ((size_t)64 << 10)
 #define READS_A_RUN      4 /* of one connection, so that others have their turn */
 #define EVENTS_A_RUN     64
@@ -30,7 +37,8 @@
 struct message {
     struct message *next;
     uint64_t start_ns;
-    size_t n;
+    size_t n, n_reserved; /* n_reserved: of the budget for bytes in flight */
+    bool is_packed;
     uint8_t bytes[];
 };
 
@@ -39,7 +47,7 @@ struct connection {
     struct connection *next, *prev;
     struct scree_rpc *rpc;
     struct scree_grpc *grpc; /* NULL: closed */
-    int fd;
+    struct scree_wire wire;
     uint32_t n_calls, n_working, n_queued;
     uint32_t events;         /* epoll waits for */
     uint64_t idle_since_ns;  /* with no call open */
@@ -60,12 +68,17 @@ struct scree_rpc_call {
     uint64_t awaited_until_ns; /* when the message that is due must be there; UINT64_MAX: none is */
     uint64_t unread_since_ns;  /* when the peer began not to take the answer; 0: it does */
     size_t n_unread;           /* then */
-    size_t n_reserved;         /* of the budget for bytes in flight */
+    size_t n_reserved;         /* of the budget, for messages that are not there yet */
+    size_t n_answered;
     bool is_working, has_ended, is_finished;
     atomic_bool is_gone;
+    struct scree_buffer plain;       /* the message at work, if it came compressed */
     struct scree_buffer reply, told; /* told: what a watcher knows */
-    enum scree_grpc_status status;
+    enum scree_grpc_status status;   /* of the handler */
+    enum scree_grpc_status end;      /* that the peer knows */
     char text[MAX_TEXT_BYTES];
+    char path[MAX_PATH_BYTES], id[SCREE_ID_BYTES], trace[SCREE_TRACE_BYTES];
+    char model[MAX_NAME_BYTES], version[MAX_NAME_BYTES];
 };
 
 struct scree_rpc {
@@ -75,7 +88,8 @@ struct scree_rpc {
     struct connection *connections;
     struct scree_rpc_call *calls;
     uint32_t n_connections, n_working;
-    size_t n_bytes; /* in flight */
+    size_t n_bytes;        /* in flight */
+    uint64_t run, next_id; /* of a call */
     uint64_t checked_ns;
     bool draining, is_deaf; /* deaf: to who comes, until the next check */
     pthread_mutex_t lock;   /* of done */
@@ -120,9 +134,16 @@ static void free_message(struct scree_rpc_call *call, struct message *message)
 {
     if (!message)
         return;
-    call->n_reserved -= message->n;
-    call->connection->rpc->n_bytes -= message->n;
+    call->connection->rpc->n_bytes -= message->n_reserved;
     free(message);
+}
+
+/* The message at work is of no use any more. */
+static void drop_message(struct scree_rpc_call *call)
+{
+    free_message(call, call->message);
+    call->message = NULL;
+    scree_buffer_done(&call->plain);
 }
 
 static struct message *pop_message(struct scree_rpc_call *call)
@@ -140,13 +161,14 @@ static struct message *pop_message(struct scree_rpc_call *call)
 
 static void free_connection(struct connection *connection);
 
-/* Frees a call that is closed and not at work, and with the last one what is left of a connection.
- */
-static void free_call(struct scree_rpc_call *call)
+/* Tells of the end of a call that is closed and not at work, and frees it; with the last one goes
+ * what is left of a connection. */
+static void end_call(struct scree_rpc_call *call)
 {
     struct connection *connection = call->connection;
     struct scree_rpc *rpc = connection->rpc;
 
+    rpc->options.ended(rpc->options.context, call, call->end);
     if (call->next)
         call->next->prev = call->prev;
     if (call->prev)
@@ -155,7 +177,7 @@ static void free_call(struct scree_rpc_call *call)
         rpc->calls = call->next;
     while (call->first)
         free_message(call, pop_message(call));
-    free_message(call, call->message);
+    drop_message(call);
     rpc->n_bytes -= call->n_reserved;
     scree_buffer_done(&call->reply);
     scree_buffer_done(&call->told);
@@ -170,6 +192,17 @@ static const struct scree_rpc_method *find_method(const struct scree_rpc *rpc, c
         if (strcmp(m->path, path) == 0)
             return m;
     return NULL;
+}
+
+static void name_call(struct scree_rpc_call *call)
+{
+    struct scree_rpc *rpc = call->connection->rpc;
+
+    (void)snprintf(call->path, sizeof call->path, "%s", scree_grpc_path(call->grpc));
+    scree_trace_read(scree_grpc_header(call->grpc, "traceparent"), call->trace);
+    scree_id_read(scree_grpc_header(call->grpc, "x-request-id"), rpc->run, ++rpc->next_id,
+                  call->id);
+    scree_grpc_add_header(call->grpc, "x-request-id", call->id);
 }
 
 static struct scree_rpc_call *new_call(struct connection *connection, struct scree_grpc_call *grpc,
@@ -195,44 +228,10 @@ static struct scree_rpc_call *new_call(struct connection *connection, struct scr
         call->next->prev = call;
     rpc->calls = call;
     connection->n_calls++;
+    name_call(call);
     scree_grpc_set_user(grpc, call);
     return call;
 }
-
-static enum scree_grpc_status on_opened(void *context, struct scree_grpc_call *grpc)
-{
-    struct connection *connection = context;
-    struct scree_rpc *rpc = connection->rpc;
-    const struct scree_rpc_method *method = find_method(rpc, scree_grpc_path(grpc));
-    struct scree_error err;
-    int rc;
-
-    if (!method)
-        return SCREE_GRPC_UNIMPLEMENTED;
-    if (rpc->draining)
-        return SCREE_GRPC_UNAVAILABLE;
-    rc = rpc->options.gate(rpc->options.context, method, connection->peer,
-                           scree_grpc_header(grpc, "authorization"), &err);
-    if (rc < 0)
-        return scree_rpc_status(rc);
-    return new_call(connection, grpc, method) ? SCREE_GRPC_OK : SCREE_GRPC_RESOURCE_EXHAUSTED;
-}
-
-static bool on_admit(void *context, struct scree_grpc_call *grpc, size_t n)
-{
-    struct scree_rpc *rpc = ((struct connection *)context)->rpc;
-    const struct scree_http_limits *limits = &rpc->options.limits;
-    struct scree_rpc_call *call = scree_grpc_user(grpc);
-
-    if (n > limits->max_bodies_bytes - rpc->n_bytes)
-        return false;
-    rpc->n_bytes += n;
-    call->n_reserved += n;
-    call->awaited_until_ns = now_ns() + (limits->body_ms + n * 1000 / limits->min_rate) * NS_A_MS;
-    return true;
-}
-
-static void start(struct scree_rpc_call *call);
 
 static void finish(struct scree_rpc_call *call, enum scree_grpc_status status, const char *text)
 {
@@ -241,7 +240,59 @@ static void finish(struct scree_rpc_call *call, enum scree_grpc_status status, c
     call->is_finished = true;
 }
 
-static void on_message(void *context, struct scree_grpc_call *grpc, const uint8_t *bytes, size_t n)
+static enum scree_grpc_status on_opened(void *context, struct scree_grpc_call *grpc)
+{
+    static const struct scree_rpc_method unknown = {0};
+    struct connection *connection = context;
+    struct scree_rpc *rpc = connection->rpc;
+    const struct scree_rpc_method *method = find_method(rpc, scree_grpc_path(grpc));
+    struct scree_rpc_call *call = new_call(connection, grpc, method ? method : &unknown);
+    struct scree_error err;
+    int rc;
+
+    if (!call)
+        return SCREE_GRPC_RESOURCE_EXHAUSTED;
+    if (!method) {
+        finish(call, SCREE_GRPC_UNIMPLEMENTED, "there is no such method");
+        return SCREE_GRPC_UNIMPLEMENTED;
+    }
+    if (rpc->draining) {
+        finish(call, SCREE_GRPC_UNAVAILABLE, "shutting down");
+        return SCREE_GRPC_UNAVAILABLE;
+    }
+    rc = rpc->options.gate(rpc->options.context, method, connection->peer,
+                           scree_grpc_header(grpc, "authorization"), &err);
+    if (rc < 0)
+        finish(call, scree_rpc_status(rc), err.text);
+    return rc < 0 ? scree_rpc_status(rc) : SCREE_GRPC_OK;
+}
+
+/* Takes n bytes of the budget. */
+static bool reserve(struct scree_rpc *rpc, size_t n)
+{
+    if (n > rpc->options.limits.max_bodies_bytes - rpc->n_bytes)
+        return false;
+    rpc->n_bytes += n;
+    return true;
+}
+
+static bool on_admit(void *context, struct scree_grpc_call *grpc, size_t n)
+{
+    struct scree_rpc *rpc = ((struct connection *)context)->rpc;
+    const struct scree_http_limits *limits = &rpc->options.limits;
+    struct scree_rpc_call *call = scree_grpc_user(grpc);
+
+    if (!reserve(rpc, n))
+        return false;
+    call->n_reserved += n;
+    call->awaited_until_ns = now_ns() + (limits->body_ms + n * 1000 / limits->min_rate) * NS_A_MS;
+    return true;
+}
+
+static void start(struct scree_rpc_call *call);
+
+static void take_message(void *context, struct scree_grpc_call *grpc, const uint8_t *bytes,
+                         size_t n, bool is_packed)
 {
     struct connection *connection = context;
     struct scree_rpc_call *call = scree_grpc_user(grpc);
@@ -258,7 +309,9 @@ static void on_message(void *context, struct scree_grpc_call *grpc, const uint8_
         finish(call, SCREE_GRPC_RESOURCE_EXHAUSTED, "no memory for the message");
         return;
     }
-    *message = (struct message){.start_ns = now_ns(), .n = n};
+    *message = (struct message){
+        .start_ns = now_ns(), .n = n, .n_reserved = call->n_reserved, .is_packed = is_packed};
+    call->n_reserved = 0;
     if (n > 0)
         memcpy(message->bytes, bytes, n);
     if (call->last)
@@ -271,6 +324,16 @@ static void on_message(void *context, struct scree_grpc_call *grpc, const uint8_
         start(call);
     else
         call->awaited_until_ns = now_ns() + connection->rpc->options.limits.body_ms * NS_A_MS;
+}
+
+static void on_message(void *context, struct scree_grpc_call *grpc, const uint8_t *bytes, size_t n)
+{
+    take_message(context, grpc, bytes, n, false);
+}
+
+static void on_packed(void *context, struct scree_grpc_call *grpc, const uint8_t *bytes, size_t n)
+{
+    take_message(context, grpc, bytes, n, true);
 }
 
 static void on_ended(void *context, struct scree_grpc_call *grpc)
@@ -294,20 +357,19 @@ static void on_closed(void *context, struct scree_grpc_call *grpc, enum scree_gr
                       const char *text)
 {
     struct connection *connection = context;
-    const struct scree_rpc_options *options = &connection->rpc->options;
     struct scree_rpc_call *call = scree_grpc_user(grpc);
 
     (void)text;
     if (!call)
         return;
-    options->ended(options->context, call->method, status, call->start_ns);
+    call->end = status;
     call->grpc = NULL;
     call->is_gone = true;
     connection->n_calls--;
     if (connection->n_calls == 0)
         connection->idle_since_ns = now_ns();
     if (!call->is_working)
-        free_call(call);
+        end_call(call);
 }
 
 static const struct scree_grpc_events events = {
@@ -316,9 +378,57 @@ static const struct scree_grpc_events events = {
     .message = on_message,
     .ended = on_ended,
     .closed = on_closed,
+    .packed = on_packed,
 };
 
 /* ---- work ---- */
+
+/* How many bytes the message at work may become when it is decompressed. */
+static size_t plain_bytes(const struct scree_rpc_call *call)
+{
+    bool is_quick = call->method->flags & SCREE_RPC_QUICK;
+
+    return is_quick ? MAX_QUICK_BYTES
+                    : scree_inflate_bound(call->message->n,
+                                          call->connection->rpc->options.limits.max_body_bytes);
+}
+
+/* Takes them of the budget; false: there are none, and the call has failed. */
+static bool make_room(struct scree_rpc_call *call)
+{
+    size_t n = call->message->is_packed ? plain_bytes(call) : 0;
+
+    if (!reserve(call->connection->rpc, n)) {
+        finish(call, SCREE_GRPC_UNAVAILABLE, "too many messages are at work");
+        return false;
+    }
+    call->message->n_reserved += n;
+    return true;
+}
+
+/* Decompresses the message; false: it cannot be, and the call fails. */
+static bool unpack(struct scree_rpc_call *call)
+{
+    const struct message *message = call->message;
+    struct scree_error err;
+    int rc;
+
+    if (!message->is_packed)
+        return true;
+    call->plain = (struct scree_buffer){.limit = plain_bytes(call)};
+    rc = scree_inflate(message->bytes, message->n, &call->plain, &err);
+    if (rc == -EINVAL)
+        scree_rpc_fail(call, SCREE_GRPC_INTERNAL, "the message is not compressed as it says");
+    else if (rc < 0)
+        scree_rpc_fail(call, scree_rpc_status(rc), "the message is too large when decompressed");
+    return rc >= 0;
+}
+
+static void handle(struct scree_rpc_call *call)
+{
+    if (unpack(call))
+        call->method->handle(call->connection->rpc->options.context, call);
+}
 
 /* On a worker. */
 static void run_job(struct scree_job *job)
@@ -327,7 +437,7 @@ static void run_job(struct scree_job *job)
     struct scree_rpc *rpc = call->connection->rpc;
     uint64_t one = 1;
 
-    call->method->handle(rpc->options.context, call);
+    handle(call);
     pthread_mutex_lock(&rpc->lock);
     job->next = rpc->done;
     rpc->done = job;
@@ -358,6 +468,8 @@ static bool send_reply(struct scree_rpc_call *call)
         scree_rpc_fail(call, SCREE_GRPC_RESOURCE_EXHAUSTED, err.text);
     if (call->status != SCREE_GRPC_OK)
         finish(call, call->status, call->text);
+    else
+        call->n_answered += call->reply.n;
     return call->status == SCREE_GRPC_OK;
 }
 
@@ -373,8 +485,7 @@ static void go_on(struct scree_rpc_call *call)
         return;
     }
     scree_buffer_done(&call->reply);
-    free_message(call, call->message);
-    call->message = NULL;
+    drop_message(call);
     if (is_stream && call->first)
         start(call);
     else if (!is_stream || call->has_ended)
@@ -388,7 +499,7 @@ static void complete(struct scree_rpc_call *call)
     if (send_reply(call))
         go_on(call);
     if (!call->grpc)
-        free_call(call);
+        end_call(call);
 }
 
 /* Begins to work on the next message, if it is its turn. */
@@ -404,8 +515,10 @@ static void start(struct scree_rpc_call *call)
         return;
     }
     call->message = pop_message(call);
+    if (!make_room(call))
+        return;
     if (call->method->flags & SCREE_RPC_QUICK) {
-        call->method->handle(rpc->options.context, call);
+        handle(call);
         if (send_reply(call))
             go_on(call);
         return;
@@ -465,7 +578,7 @@ static void close_connection(struct connection *connection)
 {
     struct scree_grpc *grpc = connection->grpc;
 
-    (void)close(connection->fd);
+    scree_wire_close(&connection->wire);
     connection->rpc->n_connections--;
     connection->n_working++; /* so that it lives until all calls are told */
     scree_grpc_free(grpc);
@@ -485,7 +598,20 @@ static bool set_events(struct connection *connection, bool can_write)
     if (event.events == connection->events)
         return true;
     connection->events = event.events;
-    return epoll_ctl(connection->rpc->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0;
+    return epoll_ctl(connection->rpc->epoll, EPOLL_CTL_MOD, connection->wire.fd, &event) == 0;
+}
+
+/* Shakes hands first. Returns true when that is done; else the connection waits, or is no more. */
+static bool shake(struct connection *connection)
+{
+    int rc = scree_wire_shake(&connection->wire);
+
+    if (rc < 0 || connection->is_leaving ||
+        (rc == 0 && !set_events(connection, !scree_wire_wants_to_write(&connection->wire))))
+        close_connection(connection);
+    else
+        return rc > 0;
+    return false;
 }
 
 /* Sends what there is. Returns false if the connection is no more. */
@@ -496,9 +622,9 @@ static bool flush(struct connection *connection)
     size_t n;
 
     while (can_write && (bytes = scree_grpc_output(connection->grpc, &n))) {
-        ssize_t sent = send(connection->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = scree_wire_write(&connection->wire, bytes, n);
 
-        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        if (sent < 0 && sent != -EAGAIN) {
             close_connection(connection);
             return false;
         }
@@ -524,10 +650,12 @@ static void serve(struct connection *connection)
     uint8_t bytes[READ_BYTES];
     struct scree_error err;
 
+    if (!connection->wire.is_shaken && !shake(connection))
+        return;
     for (int i = 0; i < READS_A_RUN && connection->n_queued < MAX_QUEUED; i++) {
-        ssize_t n = recv(connection->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        ssize_t n = scree_wire_read(&connection->wire, bytes, sizeof bytes);
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (n == -EAGAIN)
             break;
         if (n <= 0) {
             close_connection(connection);
@@ -562,34 +690,50 @@ static bool may_connect(const struct scree_rpc *rpc, const struct connection *ca
     return rpc->n_connections < limits->max_connections && n < limits->max_connections_per_ip;
 }
 
-/* Takes a socket over, or closes it. */
-static void add_connection(struct scree_rpc *rpc, int fd, const struct sockaddr_storage *address)
+/* Makes a connection of a socket, which is taken over, on failure too; NULL: it may not come in, or
+ * there is no memory. */
+static struct connection *new_connection(struct scree_rpc *rpc, int fd,
+                                         const struct sockaddr_storage *address)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+
+    if (!connection) {
+        (void)close(fd);
+        return NULL;
+    }
+    *connection = (struct connection){.rpc = rpc, .events = EPOLLIN, .idle_since_ns = now_ns()};
+    set_peer(connection, address);
+    if (scree_wire_open(&connection->wire, fd, rpc->options.tls, "h2", NULL) >= 0) {
+        if (may_connect(rpc, connection) &&
+            scree_grpc_new_server(&rpc->limits, &events, connection, &connection->grpc, NULL) >=
+                0 &&
+            epoll_ctl(rpc->epoll, EPOLL_CTL_ADD, fd, &event) >= 0)
+            return connection;
+        scree_grpc_free(connection->grpc);
+        scree_wire_close(&connection->wire);
+    }
+    free(connection);
+    return NULL;
+}
+
+/* Takes a socket over, or closes it. */
+static void add_connection(struct scree_rpc *rpc, int fd, const struct sockaddr_storage *address)
+{
+    struct connection *connection;
     int one = 1;
 
-    if (connection) {
-        *connection =
-            (struct connection){.rpc = rpc, .fd = fd, .events = EPOLLIN, .idle_since_ns = now_ns()};
-        set_peer(connection, address);
-    }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (!connection || !may_connect(rpc, connection) ||
-        scree_grpc_new_server(&rpc->limits, &events, connection, &connection->grpc, NULL) < 0 ||
-        epoll_ctl(rpc->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
-        if (connection)
-            scree_grpc_free(connection->grpc);
-        free(connection);
-        (void)close(fd);
+    connection = new_connection(rpc, fd, address);
+    if (!connection)
         return;
-    }
     connection->next = rpc->connections;
     if (connection->next)
         connection->next->prev = connection;
     rpc->connections = connection;
     rpc->n_connections++;
-    (void)flush(connection);
+    if (connection->wire.is_shaken)
+        (void)flush(connection);
 }
 
 /* Looks at the listener, or for a moment does not: while there are no descriptors it would be ready
@@ -687,7 +831,8 @@ static void check_connections(struct scree_rpc *rpc, uint64_t now)
             c->is_leaving = true;
             scree_grpc_go_away(c->grpc);
         }
-        (void)flush(c);
+        if (c->wire.is_shaken || shake(c))
+            (void)flush(c);
     }
 }
 
@@ -719,6 +864,7 @@ int scree_rpc_new(const struct scree_rpc_options *options, struct scree_rpc **re
     }
     rpc->options = *options;
     rpc->epoll = rpc->event = -1;
+    rpc->run = scree_id_run();
     rpc->limits = (struct scree_grpc_limits){
         .max_message_bytes = options->limits.max_body_bytes,
         .max_waiting_bytes = MAX_ANSWER_BYTES,
@@ -813,8 +959,31 @@ void scree_rpc_free(struct scree_rpc *rpc)
 
 const uint8_t *scree_rpc_message(const struct scree_rpc_call *call, size_t *ret_n)
 {
-    *ret_n = call->message->n;
-    return call->message->bytes;
+    bool is_packed = call->message->is_packed;
+
+    *ret_n = is_packed ? call->plain.n : call->message->n;
+    return is_packed ? call->plain.bytes : call->message->bytes;
+}
+
+void scree_rpc_set_model(struct scree_rpc_call *call, const char *model, const char *version)
+{
+    (void)snprintf(call->model, sizeof call->model, "%s", model);
+    (void)snprintf(call->version, sizeof call->version, "%s", version);
+}
+
+void scree_rpc_tell(const struct scree_rpc_call *call, struct scree_rpc_facts *ret_facts)
+{
+    *ret_facts = (struct scree_rpc_facts){
+        .path = call->path,
+        .peer = call->connection->peer,
+        .id = call->id,
+        .trace = call->trace[0] ? call->trace : NULL,
+        .model = call->model,
+        .version = call->version,
+        .flags = call->method->flags,
+        .start_ns = call->start_ns,
+        .n_answered = call->n_answered,
+    };
 }
 
 struct scree_buffer *scree_rpc_reply(struct scree_rpc_call *call)

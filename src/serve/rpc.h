@@ -14,6 +14,9 @@
  * message, in their order; on a worker thread, or on the event loop if it is quick. A stream that
  * watches has no handler: it is told the state of things again when that changes.
  *
+ * Messages may come compressed; they are decompressed on the worker, those of quick methods, which
+ * are small, on the event loop.
+ *
  * Hostile peers: connections (of one address), calls, bytes in flight, the time for a message, for
  * an answer to be taken and between calls are limited, and what one connection has at work stays
  * bounded however often it cancels. A connection that sends messages faster than they are answered
@@ -53,9 +56,9 @@ struct scree_rpc_method {
 typedef int scree_rpc_gate_fn(void *context, const struct scree_rpc_method *method,
                               const char *peer, const char *authorization, struct scree_error *err);
 
-/* A call has ended; on the event loop. */
-typedef void scree_rpc_ended_fn(void *context, const struct scree_rpc_method *method,
-                                enum scree_grpc_status status, uint64_t start_ns);
+/* A call has ended, was refused perhaps; on the event loop. */
+typedef void scree_rpc_ended_fn(void *context, const struct scree_rpc_call *call,
+                                enum scree_grpc_status status);
 
 struct scree_rpc_options {
     int listener;                           /* a socket that listens; taken over, even on failure */
@@ -63,6 +66,7 @@ struct scree_rpc_options {
     scree_rpc_gate_fn *gate;
     scree_rpc_ended_fn *ended;
     void *context;                 /* of these functions; borrowed */
+    struct scree_tls *tls;         /* borrowed; NULL: without TLS */
     struct scree_workers *workers; /* borrowed; its jobs must have run before scree_rpc_free() */
     struct scree_http_limits limits;
 };
@@ -90,6 +94,9 @@ void scree_rpc_free(struct scree_rpc *rpc);
 /* The message, u8[*ret_n], while the handler runs. */
 const uint8_t *scree_rpc_message(const struct scree_rpc_call *call, size_t *ret_n);
 
+/* Notes which model answers, for the log and the metrics; both are copied, and cut. */
+void scree_rpc_set_model(struct scree_rpc_call *call, const char *model, const char *version);
+
 /* Where the answer is put; empty at first. */
 struct scree_buffer *scree_rpc_reply(struct scree_rpc_call *call);
 
@@ -103,6 +110,20 @@ uint64_t scree_rpc_deadline_ns(const struct scree_rpc_call *call);
 
 /* True if the call was cancelled; from any thread. */
 bool scree_rpc_is_gone(const struct scree_rpc_call *call);
+
+/* ---- calls, as those see them who are told of their end ---- */
+
+/* What a call did: texts that live as long as it. */
+struct scree_rpc_facts {
+    const char *path, *peer, *id;
+    const char *trace;           /* NULL: of no trace */
+    const char *model, *version; /* what was noted last, "" if nothing was */
+    uint32_t flags;              /* of the method; 0 for one that nobody knows */
+    uint64_t start_ns;           /* when its headers were there */
+    size_t n_answered;           /* bytes of messages */
+};
+
+void scree_rpc_tell(const struct scree_rpc_call *call, struct scree_rpc_facts *ret_facts);
 
 /* The status for a negative errno. */
 enum scree_grpc_status scree_rpc_status(int rc);

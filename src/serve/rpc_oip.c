@@ -68,6 +68,8 @@ static struct scree_served *find(struct scree_server *server, struct scree_rpc_c
 
     if (rc < 0)
         fail(server, call, rc, &err);
+    else
+        scree_rpc_set_model(call, served->name, served->version);
     return rc < 0 ? NULL : served;
 }
 
@@ -387,6 +389,11 @@ static bool is_gone(const void *context)
     return scree_rpc_is_gone(context);
 }
 
+static void note_model(void *context, const struct scree_served *served)
+{
+    scree_rpc_set_model(context, served->name, served->version);
+}
+
 /* Answers a ModelInferRequest with the fields of a ModelInferResponse in `reply`. */
 static int infer(struct scree_server *server, struct scree_rpc_call *call,
                  struct scree_oip_request *request, struct scree_oip_response *response,
@@ -401,6 +408,7 @@ static int infer(struct scree_server *server, struct scree_rpc_call *call,
     request->deadline_ns = deadline_ns < scree_rpc_deadline_ns(call) ? deadline_ns
                                                                      : scree_rpc_deadline_ns(call);
     request->is_gone = is_gone;
+    request->found = note_model;
     request->context = call;
     if (rc >= 0)
         rc = scree_oip_infer(server, request, response, err);

@@ -123,23 +123,46 @@ static int rpc_gate(void *context, const struct scree_rpc_method *method, const 
     return rc;
 }
 
-static void on_rpc_ended(void *context, const struct scree_rpc_method *method,
-                         enum scree_grpc_status status, uint64_t start_ns)
+/* What would be a status of 5xx over HTTP is a warning. */
+static enum scree_log_level level_of(enum scree_grpc_status status)
+{
+    switch (status) {
+    case SCREE_GRPC_OK:
+        return SCREE_LOG_DEBUG;
+    case SCREE_GRPC_INTERNAL:
+    case SCREE_GRPC_UNKNOWN:
+    case SCREE_GRPC_UNAVAILABLE:
+    case SCREE_GRPC_DEADLINE_EXCEEDED:
+        return SCREE_LOG_WARNING;
+    default:
+        return SCREE_LOG_INFO;
+    }
+}
+
+static void on_rpc_ended(void *context, const struct scree_rpc_call *call,
+                         enum scree_grpc_status status)
 {
     struct scree_server *server = context;
-    double seconds = seconds_since(start_ns);
-    char labels[64], code[16], ms[32], text[160];
+    struct scree_rpc_facts facts;
+    double seconds;
+    char labels[256], code[16], ms[32], n_bytes[32], text[320];
 
+    scree_rpc_tell(call, &facts);
+    seconds = seconds_since(facts.start_ns);
     (void)snprintf(code, sizeof code, "%d", (int)status);
     (void)snprintf(ms, sizeof ms, "%.3f", seconds * 1e3);
-    (void)snprintf(labels, sizeof labels, "model=\"\",version=\"\",api=\"grpc\",code=\"%s\"", code);
+    (void)snprintf(n_bytes, sizeof n_bytes, "%zu", facts.n_answered);
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",version=\"%s\",api=\"grpc\",code=\"%s\"",
+                   facts.model, facts.version, code);
     scree_metrics_add(server->metrics, SCREE_METRIC_REQUESTS, labels, 1);
-    if (!(method->flags & (SCREE_RPC_STREAM | SCREE_RPC_WATCH)))
-        scree_metrics_observe(server->metrics, SCREE_METRIC_REQUEST_SECONDS,
-                              "model=\"\",api=\"grpc\"", seconds);
-    (void)snprintf(text, sizeof text, "%s %s %sms", method->path, code, ms);
-    scree_log(&server->log, status == SCREE_GRPC_OK ? SCREE_LOG_DEBUG : SCREE_LOG_INFO, text,
-              "path", method->path, "grpc_status", code, "ms", ms, NULL);
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",api=\"grpc\"", facts.model);
+    /* A stream is as long as its client likes. */
+    if (!(facts.flags & (SCREE_RPC_STREAM | SCREE_RPC_WATCH)))
+        scree_metrics_observe(server->metrics, SCREE_METRIC_REQUEST_SECONDS, labels, seconds);
+    (void)snprintf(text, sizeof text, "%s %s %s %sms", facts.peer, facts.path, code, ms);
+    scree_log(&server->log, level_of(status), text, "request_id", facts.id, "trace_id", facts.trace,
+              "peer", facts.peer, "path", facts.path, "grpc_status", code, "bytes", n_bytes, "ms",
+              ms, "model", *facts.model ? facts.model : NULL, NULL);
 }
 
 /* Listens for gRPC. Its usual port is somebody else's at times: that is said, and no more. */
@@ -152,6 +175,7 @@ static int open_rpc(struct scree_server *server, struct scree_error *err)
         .gate = rpc_gate,
         .ended = on_rpc_ended,
         .context = server,
+        .tls = server->tls,
         .limits = http_limits(options),
         .workers = server->workers,
     };

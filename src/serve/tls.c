@@ -21,7 +21,8 @@ struct credentials {
 
 struct scree_tls {
     char *certificate, *key;
-    struct credentials *credentials; /* newest first */
+    struct credentials *credentials;           /* newest first */
+    gnutls_certificate_credentials_t sessions; /* of scree_tls_begin(): who chooses from them */
 };
 
 static struct scree_tls *serving; /* what scree_tls_choose() chooses from */
@@ -157,10 +158,13 @@ int scree_tls_new(const char *certificate, const char *key, struct scree_tls **r
     tls->key = strdup(key);
     rc = tls->certificate && tls->key ? scree_tls_reload(tls, err)
                                       : scree_fail_memory(err, strlen(certificate));
+    if (rc >= 0 && gnutls_certificate_allocate_credentials(&tls->sessions) < 0)
+        rc = scree_fail_memory(err, sizeof *tls);
     if (rc < 0) {
         scree_tls_free(tls);
         return rc;
     }
+    gnutls_certificate_set_retrieve_function2(tls->sessions, scree_tls_choose);
     serving = tls;
     *ret_tls = tls;
     return 0;
@@ -178,9 +182,40 @@ void scree_tls_free(struct scree_tls *tls)
         free_credentials(tls->credentials);
         tls->credentials = next;
     }
+    if (tls->sessions)
+        gnutls_certificate_free_credentials(tls->sessions);
     free(tls->certificate);
     free(tls->key);
     free(tls);
+}
+
+/* What RFC 9113, appendix A, has nothing against: without forward secrecy or authenticated
+ * encryption HTTP/2 is not spoken. */
+#define H2_PRIORITIES \
+    SCREE_TLS_PRIORITIES ":-RSA:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"
+
+int scree_tls_begin(struct scree_tls *tls, int fd, const char *protocol,
+                    gnutls_session_t *ret_session, struct scree_error *err)
+{
+    gnutls_datum_t name = {(unsigned char *)(uintptr_t)protocol, (unsigned int)strlen(protocol)};
+    gnutls_session_t session = NULL;
+    int rc = gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+
+    if (rc >= 0)
+        rc = gnutls_priority_set_direct(session, H2_PRIORITIES, NULL);
+    if (rc >= 0)
+        rc = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->sessions);
+    if (rc >= 0)
+        rc = gnutls_alpn_set_protocols(session, &name, 1, GNUTLS_ALPN_MANDATORY);
+    if (rc < 0) {
+        if (session)
+            gnutls_deinit(session);
+        return scree_fail(err, rc == GNUTLS_E_MEMORY_ERROR ? ENOMEM : EIO, "TLS: %s",
+                          gnutls_strerror(rc));
+    }
+    gnutls_transport_set_int(session, fd);
+    *ret_session = session;
+    return 0;
 }
 
 int scree_tls_choose(gnutls_session_t session, const gnutls_datum_t *names, int n_names,

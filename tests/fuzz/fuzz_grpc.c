@@ -32,7 +32,7 @@ static void closed(void *context, struct scree_grpc_call *call, enum scree_grpc_
 }
 
 static const struct scree_grpc_events events = {
-    .message = message, .ended = ended, .closed = closed};
+    .message = message, .ended = ended, .closed = closed, .packed = message};
 
 static struct scree_grpc *start(bool *is_server)
 {

@@ -3,15 +3,23 @@
 
 usage: rpc.py SCREE MODELS-FOLDER [TEST...]
 """
+import gzip
 import itertools
 import json
 import os
+import re
+import shutil
+import signal
 import socket
+import ssl
 import struct
 import sys
+import tempfile
 import threading
 import time
+import zlib
 
+from ops import make_certificate, wait_for
 from server import PICTURE, Server, main
 
 try:
@@ -286,9 +294,156 @@ def test_tokens():
         with Rpc("--token-file", str(token)) as server, \
                 grpc.insecure_channel(f"127.0.0.1:{server.rpc_port()}") as channel:
             call(channel, "ServerLive")
-            call(channel, "ModelInfer", GOOD, grpc.StatusCode.UNAUTHENTICATED)
+            why = call(channel, "ModelInfer", GOOD, grpc.StatusCode.UNAUTHENTICATED)
+            assert "token" in why, why
             ask = channel.unary_unary(SERVICE + "ModelInfer")
             assert ask(GOOD, metadata=[("authorization", "Bearer a-long-secret")], timeout=10)
+            _, text = server.ask("GET", "/metrics", headers={"Authorization": "Bearer a-long-secret"})
+            assert b'api="grpc",code="16"' in text, text
+
+
+@with_grpc
+def test_compression(server, channel):
+    ask = channel.unary_unary(SERVICE + "ModelInfer")
+    want = fields(ask(GOOD, timeout=10))[6]
+    for how in (grpc.Compression.Gzip, grpc.Compression.Deflate):
+        assert fields(ask(GOOD, timeout=10, compression=how))[6] == want
+        # Small ones, which are handled on the event loop; clients leave those as they are that
+        # compression makes no smaller.
+        which = field(1, "classifier") + field(99, "x" * 5000)
+        assert fields(channel.unary_unary(SERVICE + "ModelMetadata")(
+            which, timeout=10, compression=how))[1] == [b"classifier"]
+        stream = channel.stream_stream(SERVICE + "ModelStreamInfer")
+        answers = [fields(fields(answer)[2][0])[6] for answer in
+                   stream(iter([GOOD] * 20), timeout=60, compression=how)]
+        assert answers == [want] * 20
+        # A bomb: a thousand times as large as what is sent.
+        for path, more in (("ModelInfer", 8 << 20), ("ServerLive", 100 << 10)):
+            try:
+                channel.unary_unary(SERVICE + path)(GOOD + field(99, bytes(more)), timeout=10,
+                                                    compression=how)
+                raise AssertionError(f"{path} took a bomb")
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+        # Health is watched with a message that came compressed.
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(
+            field(1, "detector") + field(99, "x" * 5000), timeout=20, compression=how)
+        assert fields(next(watch)) == {1: [1]}
+        watch.cancel()
+
+
+def secure_channel(server, certificate, name):
+    return grpc.secure_channel(f"127.0.0.1:{server.rpc_port()}",
+                               grpc.ssl_channel_credentials(certificate),
+                               options=[("grpc.ssl_target_name_override", name)])
+
+
+def test_tls():
+    if not grpc or not shutil.which("openssl"):
+        print("skipped: no grpcio for this Python, or no openssl to make certificates with")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        def certificate():
+            with open(f"{folder}/cert.pem", "rb") as file:
+                return file.read()
+
+        make_certificate(folder, "one.example")
+        first = certificate()
+        with Rpc("--tls-cert", f"{folder}/cert.pem", "--tls-key", f"{folder}/key.pem",
+                 "--header-timeout", "2000") as server:
+            with secure_channel(server, first, "one.example") as channel:
+                answer = call(channel, "ModelInfer", GOOD)[6]
+                ask = channel.unary_unary(SERVICE + "ModelInfer")
+                # More than a record, and more than a socket takes at once.
+                big = request([tensor()], [PIXELS], extra=field(99, os.urandom(8 << 20)))
+                assert fields(ask(big, timeout=30))[6] == answer
+                stream = channel.stream_stream(SERVICE + "ModelStreamInfer")
+                assert len(list(stream(iter([GOOD] * 50), timeout=60))) == 50
+                check_shakes(server)
+                # Renewed: who comes now gets the new one, who is there stays.
+                make_certificate(folder, "two.example")
+                server.process.send_signal(signal.SIGHUP)
+                wait_for(lambda: peer_name(server) != ssl.PEM_cert_to_DER_cert(first.decode()))
+                assert call(channel, "ModelInfer", GOOD)[6] == answer
+            with secure_channel(server, certificate(), "two.example") as channel:
+                assert call(channel, "ModelInfer", GOOD)[6] == answer
+
+
+def shake(server, protocols=("h2",), version=None):
+    """A socket after its handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(protocols)
+    if version:
+        context.minimum_version = context.maximum_version = version
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", server.rpc_port()), 20))
+
+
+def peer_name(server):
+    with shake(server) as peer:
+        return peer.getpeercert(True)
+
+
+def check_shakes(server):
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with shake(server, version=version) as peer:
+            assert peer.selected_alpn_protocol() == "h2" and peer.version()[-1] in "23"
+            peer.sendall(PREFACE + frame(4, 0, 0) + frame(1, 5, 1, headers(SERVICE + "ServerLive")))
+            assert 1 in {kind for kind, *_ in frames(peer)}
+    for protocols, version in ((["http/1.1"], None), (["h2"], ssl.TLSVersion.TLSv1_1)):
+        try:
+            shake(server, protocols, version).close()
+            raise AssertionError(f"{protocols} {version} was spoken")
+        except (ssl.SSLError, ConnectionError, ValueError):
+            pass
+    # Who shakes no hands, or begins and goes no further, is closed in time; no TLS is not served.
+    for hello in (b"", b"\x16\x03\x01\x02\x00\x01", PREFACE, b"\xff" * 1000):
+        begin = time.monotonic()
+        with socket.create_connection(("127.0.0.1", server.rpc_port()), 20) as peer:
+            peer.sendall(hello)
+            try:
+                while peer.recv(4096):
+                    pass
+            except ConnectionError:
+                pass
+        assert time.monotonic() - begin < 8
+
+
+@with_grpc
+def test_ids(server, channel):
+    """The id and the trace of a call are in its answer and in the log, its model in the metrics."""
+    with Rpc("--log-format", "logfmt", "--log-level", "debug") as server, \
+            grpc.insecure_channel(f"127.0.0.1:{server.rpc_port()}") as channel:
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        ask = channel.unary_unary(SERVICE + "ModelInfer")
+        _, done = ask.with_call(GOOD, timeout=10, metadata=[
+            ("x-request-id", "camera-7"), ("traceparent", f"00-{trace}-00f067aa0ba902b7-01")])
+        sent = dict(done.initial_metadata())
+        assert sent["x-request-id"] == "camera-7", sent
+        _, done = ask.with_call(GOOD, timeout=10, metadata=[("x-request-id", "not good")])
+        made = dict(done.initial_metadata())["x-request-id"]
+        assert re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]+", made), made
+        call(channel, "ModelInfer", request([tensor()], [PIXELS[1:]]),
+             grpc.StatusCode.INVALID_ARGUMENT)
+        call(channel, "ModelMetadata", field(1, "detector"))
+        call(channel, "None", b"", grpc.StatusCode.UNIMPLEMENTED)
+
+        def line(path, status, *parts):
+            return any(f"path={SERVICE}{path} grpc_status={status} " in line and
+                       all(part in line for part in parts) for line in server.log)
+
+        wait_for(lambda: line("ModelInfer", 0, "request_id=camera-7 ", f"trace_id={trace} ",
+                              "peer=127.0.0.1 ", "model=classifier"))
+        wait_for(lambda: line("ModelInfer", 0, f"request_id={made} ", "model=classifier"))
+        wait_for(lambda: line("ModelInfer", 3, "model=classifier"))
+        wait_for(lambda: line("None", 12, "level=info"))
+        _, text = server.ask("GET", "/metrics")
+        for model, version, code, n in (("classifier", 1, 0, 2), ("classifier", 1, 3, 1),
+                                        ("detector", 1, 0, 1), ("", "", 12, 1)):
+            wanted = (f'npu_requests_total{{model="{model}",version="{version}",api="grpc",'
+                      f'code="{code}"}} {n}\n')
+            assert wanted.encode() in text, (wanted, text)
+        assert b'npu_request_duration_seconds_count{model="classifier",api="grpc"} 3' in text, text
 
 
 # ---- HTTP/2 by hand ----
@@ -316,6 +471,32 @@ def headers(path=SERVICE + "ModelInfer", **more):
 
 def message(body, n=None):
     return b"\0" + (len(body) if n is None else n).to_bytes(4, "big") + body
+
+
+def test_compression_by_hand():
+    """What no client would send; the log has the status."""
+    plain = field(1, "classifier")
+    with Rpc("--log-format", "logfmt", "--log-level", "debug") as server:
+        for encoding, flag, body, status in (
+                ("gzip", 1, gzip.compress(plain), 0), ("deflate", 1, zlib.compress(plain), 0),
+                ("gzip", 0, plain, 0), ("identity", 0, plain, 0),
+                ("identity", 1, gzip.compress(plain), 13), (None, 1, gzip.compress(plain), 13),
+                ("gzip", 2, gzip.compress(plain), 13), ("gzip", 255, gzip.compress(plain), 13),
+                ("snappy", 1, plain, 12), ("gzip, gzip", 1, plain, 12), ("", 1, plain, 12),
+                ("gzip", 1, plain, 13), ("gzip", 1, b"", 13),
+                ("gzip", 1, gzip.compress(plain)[:-1], 13),
+                ("gzip", 1, gzip.compress(plain) + b"x", 13),
+                ("gzip", 1, gzip.compress(plain) * 2, 13),
+                ("gzip", 1, gzip.compress(bytes(65 << 10)), 8)):
+            before = len(server.log)
+            more = {} if encoding is None else {"grpc-encoding": encoding}
+            with connect(server) as peer:
+                peer.sendall(frame(1, 4, 1, headers(SERVICE + "ModelMetadata", **more)) +
+                             frame(0, 1, 1, bytes([flag]) + len(body).to_bytes(4, "big") + body))
+                wait_for(lambda: any(f"grpc_status={status} " in line
+                                     for line in server.log[before:]))
+                assert any(kind == 1 for kind, *_ in frames(peer)), (encoding, flag, body)
+        is_alive(server)
 
 
 def connect(server):
