@@ -13,6 +13,24 @@
 #include "kernels/lanes.h"
 #include "kernels/rows.h"
 
+/* Sums in one step, of bytes taken for uint8:
+ *
+ *     acc = weight[0] * q[0] + weight[1] * q[1] + bias
+ *     out = acc >> shift
+ *
+ * Two roundings are left out, and weights have 22 bits. So this may differ from the definition
+ * where the result is next to a tie, and only there. Acc is half a window too high, and the window
+ * is wider than twice the most that can be lost: where acc has none of the bits of `mask`, it may
+ * be that of a tie, and the sum must be computed by steps; else it is right. */
+struct scree_binary_quick {
+    bool usable; /* and seldom next to a tie */
+    int32_t high,
+        low;      /* weights are high * 128 + low; of 16 bits, that of q[1] above that of q[0] */
+    int32_t bias; /* in units of 128 */
+    int32_t mask;
+    int32_t shift;
+};
+
 /* What the vector variants of the 8-bit sums and products need. They take all bytes for uint8:
  * those of int8 have their top bit flipped, and zero points 128 more.
  *
@@ -25,6 +43,7 @@
  * where the bias holds the zero point and out's bound, so that the sum is not negative. */
 struct scree_binary_lanes {
     bool usable; /* else only the definition does it */
+    struct scree_binary_quick quick;
     uint8_t flip, min, max;
     int16_t zero_point[2];            /* products */
     int plain;                        /* sums: index of the input */
