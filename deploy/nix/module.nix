@@ -10,6 +10,13 @@ packages:
 let
   cfg = config.hardware.scree;
   kernel = config.boot.kernelPackages.kernel;
+
+  # An argument as systemd reads it: quoted, and neither a specifier nor a variable in it.
+  pluginOption =
+    name: value:
+    lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (
+      builtins.toJSON "--${name}=${if lib.isBool value then lib.boolToString value else toString value}"
+    );
 in
 {
   options.hardware.scree = {
@@ -128,31 +135,20 @@ in
       ]
       ++ lib.optional cfg.serve.enable "d /var/lib/scree/models 0755 root root -";
     systemd.services.scree-device-plugin = lib.mkIf cfg.devicePlugin.enable {
-      description = "NPU of the RK3588 for Kubernetes pods";
       wantedBy = [ "multi-user.target" ];
-      serviceConfig = {
-        ExecStart = lib.concatStringsSep " " (
+      serviceConfig.ExecStart = [
+        ""
+        (lib.concatStringsSep " " (
           [ "${cfg.package}/bin/scree-device-plugin" ]
-          ++ lib.mapAttrsToList (
-            name: value: lib.escapeShellArg "--${name}=${if lib.isBool value then lib.boolToString value else toString value}"
-          ) ({ cdi-dir = "/run/cdi"; probe-seconds = 60; } // cfg.devicePlugin.settings)
-        );
-        Restart = "always";
-        RestartSec = 1;
-        MemoryMax = "32M";
-        CapabilityBoundingSet = "CAP_SYSLOG";
-        NoNewPrivileges = true;
-        PrivateTmp = true;
-        ProtectHome = true;
-        ProtectSystem = "strict";
-        ReadWritePaths = [
-          "/run/cdi"
-          "/var/lib/kubelet/device-plugins"
-          "/var/lib/kubelet/plugins_registry"
-        ];
-        RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
-        SystemCallFilter = "@system-service";
-      };
+          ++ lib.mapAttrsToList pluginOption (
+            {
+              cdi-dir = "/run/cdi";
+              probe-seconds = 60;
+            }
+            // cfg.devicePlugin.settings
+          )
+        ))
+      ];
     };
 
     environment.etc."scree/serve.ini" = lib.mkIf cfg.serve.enable {
@@ -161,8 +157,8 @@ in
       );
     };
 
-    # The unit of the package, so that all distributions have the same sandbox.
-    systemd.packages = lib.mkIf cfg.serve.enable [ cfg.package ];
+    # The units of the package, so that all distributions have the same sandbox.
+    systemd.packages = lib.mkIf (cfg.serve.enable || cfg.devicePlugin.enable) [ cfg.package ];
     systemd.sockets.scree-serve = lib.mkIf cfg.serve.enable {
       wantedBy = [ "sockets.target" ];
       listenStreams = [
