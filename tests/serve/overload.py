@@ -20,6 +20,7 @@ from server import PICTURE, Server, main
 SECONDS = float(os.environ.get("OVERLOAD_SECONDS", "3"))
 SWAPS = int(os.environ.get("OVERLOAD_SWAPS", "20"))
 QUEUE, DEADLINE_MS = 4, 500
+PATIENT_MS = 20000  # of those who are to be answered in any case
 MORE_KIB = 4096  # of growth that may be the allocator's
 
 
@@ -31,9 +32,10 @@ def kib(server):
 class Client(threading.Thread):
     """Asks until it is told to stop, and goes on at once when it is sent away."""
 
-    def __init__(self, server, done):
+    def __init__(self, server, done, deadline_ms):
         super().__init__()
         self.server, self.done = server, done
+        self.path = f"/infer?top=1&timeout_ms={deadline_ms}"
         self.statuses, self.times, self.error = collections.Counter(), [], None
 
     def run(self):
@@ -41,7 +43,7 @@ class Client(threading.Thread):
             peer = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
             while not self.done.is_set():
                 begin = time.monotonic()
-                peer.request("POST", f"/infer?top=1&timeout_ms={DEADLINE_MS}", PICTURE)
+                peer.request("POST", self.path, PICTURE)
                 answer = peer.getresponse()
                 text = answer.read()
                 self.statuses[answer.status] += 1
@@ -58,9 +60,9 @@ class Client(threading.Thread):
 
 
 class Load:
-    def __init__(self, server, n):
+    def __init__(self, server, n, deadline_ms):
         self.done = threading.Event()
-        self.clients = [Client(server, self.done) for _ in range(n)]
+        self.clients = [Client(server, self.done, deadline_ms) for _ in range(n)]
 
     def __enter__(self):
         for client in self.clients:
@@ -95,7 +97,7 @@ def test_five_times_too_much():
     with Server("--queue", str(QUEUE), "--instances", "1", "--max-connections-per-ip", "100",
                 models=("classifier",)) as server:
         rss = []
-        with Load(server, n) as load:
+        with Load(server, n, DEADLINE_MS) as load:
             for _ in range(20):
                 time.sleep(SECONDS / 20)
                 rss.append(kib(server))
@@ -121,7 +123,7 @@ def replace(server, version):
 def test_models_replaced_under_load():
     with Server(models=("classifier",)) as server:
         rss, begin = [], time.monotonic()
-        with Load(server, 2) as load:
+        with Load(server, 2, PATIENT_MS) as load:
             for version in range(2, SWAPS + 2):
                 replace(server, version)
                 rss.append(kib(server))
