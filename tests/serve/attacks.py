@@ -51,13 +51,15 @@ def measure(server, seconds):
 
 
 class Slow:
-    """N connections that send `first` at once."""
+    """N connections that send `first` at once. Small segments, as they come over a network, keep the kernel's
+    buffers small: they are some segments long, which within a machine are 64 KiB."""
 
     def __init__(self, server, first):
         self.peers = []
         for _ in range(N):
             peer = socket.socket()
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
             peer.settimeout(20)
             peer.connect(("127.0.0.1", server.port))
             peer.setblocking(False)
