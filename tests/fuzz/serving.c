@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* How long the server may look idle, with a request in its hands, before nothing more is waited
- * for; and how long it may be busy. */
-#define IDLE_ROUNDS 10
-#define BUSY_ROUNDS 5000
+/* How often the server may look idle, with a request in its hands, before nothing more is waited
+ * for: some milliseconds; and how often it may be looked at in all. Nobody sleeps meanwhile: to be
+ * woken takes longer than most cases, above all where other things run. */
+#define IDLE_ROUNDS 2000
+#define BUSY_ROUNDS 2000000
 
 static const char *const models[] = {"classifier", "detector"};
 
@@ -154,7 +156,7 @@ static bool run_once(int fd, bool *ret_readable)
                            {.fd = scree_rpc_fd(server->rpc), .events = POLLIN}};
     bool now = scree_http_wait_ms(server->http) == 0 || scree_rpc_wait_ms(server->rpc) == 0;
 
-    if (poll(fds, 3, now ? 0 : 1) < 0)
+    if (poll(fds, 3, 0) < 0)
         abort();
     *ret_readable = fds[0].revents != 0;
     scree_http_run(server->http);
@@ -172,6 +174,8 @@ bool serving_wait(int fd)
 
         if (is_readable)
             return true;
+        if (n_idle > 0)
+            (void)sched_yield();
         if (busy || server->n_at_work > 0) {
             n_idle = 0;
             continue;
