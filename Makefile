@@ -18,7 +18,7 @@ check:
 
 # As root: a real Kubernetes node in namespaces of its own; see tools/check_k8s --help.
 check-k8s: $(BUILD)/build.ninja
-	tools/check_k8s $(BUILD)
+	tools/check_k8s $(BUILD) || test $$? = 77
 
 oracle: all
 	ninja -C $(BUILD) oracle

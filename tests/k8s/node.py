@@ -6,6 +6,7 @@ Runs as process 1 of its namespaces (tools/check_k8s makes them). All that it wr
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -18,6 +19,8 @@ SERVICES = "10.96.0.0/16"
 # Not null or zero, which every container may open: here a node is worth what the device controller says.
 DEVICE = (10, 229)
 STANDIN = pathlib.Path("/run/standin")
+CNI = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
+MANIFESTS = pathlib.Path("/run/manifests")
 ACCEL = pathlib.Path("/dev/accel/accel0")
 CORES = ("fdab0000.npu", "fdac0000.npu", "fdad0000.npu")
 # What the kubelet and kube-proxy would set for the whole machine.
@@ -222,12 +225,13 @@ def make_accounts(folder):
 
 # ---- the node ---------------------------------------------------------------------------------------
 
-CONTAINERD = """version = 3
-root = "/var/lib/containerd"
+CONTAINERD = """root = "/var/lib/containerd"
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.tracing.processor.v1.otlp"]
 [grpc]
 address = "/run/containerd/containerd.sock"
+"""
+CONTAINERD_2 = CONTAINERD + """
 [plugins."io.containerd.cri.v1.images"]
 snapshotter = "overlayfs"
 [plugins."io.containerd.cri.v1.images".pinned_images]
@@ -243,14 +247,47 @@ default_runtime_name = "runc"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 """
+CONTAINERD_1 = CONTAINERD + """
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "localhost/pause:1"
+restrict_oom_score_adj = true
+enable_cdi = true
+cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "%s"
+conf_dir = "/run/cni"
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "overlayfs"
+default_runtime_name = "runc"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+"""
+
+
+def containerd_version(program):
+    """(major, minor) of a containerd, (0, 0) if it does not say."""
+    said = subprocess.run([str(program), "--version"], text=True, capture_output=True, check=False).stdout
+    found = re.search(r" v?(\d+)\.(\d+)\.", said)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+def containerd_config(program, cni):
+    """What containerd is to read, 1.7 or 2: they name their plugins differently."""
+    if containerd_version(program) >= (2, 0):
+        return "version = 3\n" + CONTAINERD_2 % cni
+    return "version = 2\n" + CONTAINERD_1 % cni
 
 
 class Node:
     """The programs of a node and of a control plane, and kubectl."""
 
-    def __init__(self, folder, tools):
-        self.folder, self.tools = folder, tools
-        self.programs = Programs(folder / "logs", f"{tools}:{os.environ['PATH']}")
+    def __init__(self, folder, tools, containerd):
+        self.folder, self.tools, self.containerd = folder, tools, containerd
+        chosen = pathlib.Path("/run/bin")
+        chosen.mkdir()
+        for name in ("containerd", "containerd-shim-runc-v2", "ctr"):
+            (chosen / name).symlink_to(containerd.parent / name)
+        self.programs = Programs(folder / "logs", f"{chosen}:{tools}:{os.environ['PATH']}")
         (folder / "logs").mkdir(exist_ok=True)
         self.keys = pathlib.Path("/run/keys")
         self.keys.mkdir(mode=0o700)
@@ -269,8 +306,8 @@ class Node:
                  "ipam": {"type": "host-local", "ranges": [[{"subnet": PODS}]],
                           "routes": [{"dst": "0.0.0.0/0"}]}}]}))
         config = pathlib.Path("/run/containerd.toml")
-        cni = next(f for f in ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni") if os.path.isdir(f))
-        config.write_text(CONTAINERD % cni)
+        cni = next(f for f in CNI if os.path.isdir(f))
+        config.write_text(containerd_config(self.containerd, cni))
         self.programs.start("containerd", "containerd", "--config", config)
         wait_for("containerd", lambda: self.ok("ctr", "version"))
 
@@ -298,6 +335,15 @@ class Node:
               "--leader-elect=false")
 
     def start_kubelet(self):
+        self.run_kubelet({"authentication": {"x509": {"clientCAFile": f"{self.keys}/ca.crt"}}},
+                         f"--kubeconfig={self.keys}/kubelet.conf")
+
+    def start_standalone(self):
+        """The kubelet without an API server: pods are files in MANIFESTS."""
+        self.run_kubelet({"staticPodPath": str(MANIFESTS), "readOnlyPort": 10255, "authorization": {"mode": "AlwaysAllow"},
+                          "authentication": {"webhook": {"enabled": False}}})
+
+    def run_kubelet(self, more, *options):
         config = pathlib.Path("/run/kubelet.json")
         config.write_text(json.dumps({
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
@@ -306,10 +352,9 @@ class Node:
             "resolvConf": "", "localStorageCapacityIsolation": False, "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "50Mi"}, "enforceNodeAllocatable": [],
             "nodeStatusUpdateFrequency": "1s", "syncFrequency": "5s", "oomScoreAdj": 0,
-            "authentication": {"x509": {"clientCAFile": f"{self.keys}/ca.crt"}},
-            "featureGates": {"ResourceHealthStatus": True}}))
-        self.programs.start("kubelet", "kubelet", f"--config={config}", f"--kubeconfig={self.keys}/kubelet.conf",
-                            f"--hostname-override={NAME}", f"--node-ip={ADDRESS}", "--v=2")
+            "featureGates": {"ResourceHealthStatus": True}, **more}))
+        self.programs.start("kubelet", "kubelet", f"--config={config}", *options, f"--hostname-override={NAME}",
+                            f"--node-ip={ADDRESS}", "--v=2")
 
     def start_proxy(self):
         config = pathlib.Path("/run/proxy.json")
@@ -324,6 +369,18 @@ class Node:
         self.programs.check()
         return subprocess.run(self.full(command), env=self.programs.environment, check=False,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+    def http(self, url):
+        """Whether the URL answers 200."""
+        self.programs.check()
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def ready(self):
+        return self.ok("kubectl", "wait", "--for=condition=Ready", "--timeout=1s", f"node/{NAME}")
 
     def full(self, command):
         if command[0] == "kubectl":

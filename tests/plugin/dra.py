@@ -26,7 +26,8 @@ except ImportError:
     sys.exit(77)
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from kubelet import MACHINE, expect, field, pick  # noqa: E402
+from kubelet import MACHINE, expect  # noqa: E402
+from wire import field, pick  # noqa: E402
 
 SLICES = "/apis/resource.k8s.io/v1/resourceslices"
 DRIVER = "/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin/"
