@@ -40,11 +40,11 @@ static int run(z_stream *stream, struct scree_buffer *ret, size_t most, struct s
     return 0;
 }
 
-size_t scree_inflate_bound(size_t n, size_t limit)
+size_t scree_inflate_bound(size_t n, uint32_t ratio, size_t limit)
 {
     size_t most;
 
-    if (!scree_mul_size(n, SCREE_INFLATE_MAX_RATIO, &most))
+    if (!scree_mul_size(n, ratio, &most))
         return limit;
     most = most < SCREE_INFLATE_FLOOR_BYTES ? SCREE_INFLATE_FLOOR_BYTES : most;
     return most < limit ? most : limit;
@@ -59,7 +59,7 @@ int scree_inflate(const uint8_t *bytes, size_t n, struct scree_buffer *ret, stru
         return scree_fail(err, E2BIG, "the body is too large");
     if (inflateInit2(&stream, ANY_FORMAT_BITS) != Z_OK)
         return scree_fail_memory(err, STEP_BYTES);
-    rc = run(&stream, ret, scree_inflate_bound(n, ret->limit), err);
+    rc = run(&stream, ret, ret->limit, err);
     inflateEnd(&stream);
     return rc;
 }

@@ -7,18 +7,17 @@
 #include "base/error.h"
 #include "net/buffer.h"
 
-/* What a body may become: so many times what came, or the floor if that is more, since a picture of
- * one colour compresses a thousandfold and is no bomb. */
-#define SCREE_INFLATE_MAX_RATIO   10
+/* What any body may become: a picture of one colour compresses a thousandfold and is no bomb. */
 #define SCREE_INFLATE_FLOOR_BYTES ((size_t)1 << 20)
 
 /* True for a Content-Encoding that scree_inflate() understands: "gzip", "x-gzip", "deflate". */
 bool scree_inflate_knows(const char *encoding);
 
-/* How many bytes n may become at most, if there may not be more than `limit`. */
-size_t scree_inflate_bound(size_t n, size_t limit);
+/* How many bytes n may become: `ratio` times as many, or the floor if that is more, and never more
+ * than `limit`. */
+size_t scree_inflate_bound(size_t n, uint32_t ratio, size_t limit);
 
-/* Decompresses bytes u8[n] into an empty buffer, up to its limit and these. Errors: EINVAL
+/* Decompresses bytes u8[n] into an empty buffer, up to its limit. Errors: EINVAL
  * (damaged, cut off, something follows), E2BIG (over a limit), ENOMEM. */
 int scree_inflate(const uint8_t *bytes, size_t n, struct scree_buffer *ret,
                   struct scree_error *err);

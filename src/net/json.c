@@ -58,7 +58,7 @@ static const char *skip_numbers(const char *at, const char *end)
 }
 
 /* Behind the bracket that closes the one at `at`; NULL if there is none, or it is too deep. */
-static const char *skip_nested(const char *at, const char *end)
+static const char *skip_nested(const char *at, const char *end, uint32_t max_depth)
 {
     uint64_t objects = 0; /* bit d: what is open at depth d is an object */
     uint32_t depth = 0;
@@ -71,7 +71,7 @@ static const char *skip_nested(const char *at, const char *end)
             if (!at)
                 return NULL;
         } else if (c == '[' || c == '{') {
-            if (depth == SCREE_JSON_MAX_DEPTH)
+            if (depth == max_depth)
                 return NULL;
             objects = objects << 1 | (c == '{');
             depth++;
@@ -87,7 +87,7 @@ static const char *skip_nested(const char *at, const char *end)
 }
 
 /* Reads the value that begins at `at`. Returns what is behind it, or NULL. */
-static const char *take(const char *at, const char *end, struct scree_json *ret)
+static const char *take(const char *at, const char *end, uint32_t max_depth, struct scree_json *ret)
 {
     const char *behind;
 
@@ -102,7 +102,7 @@ static const char *take(const char *at, const char *end, struct scree_json *ret)
     case '[':
     case '{':
         ret->kind = *at == '[' ? SCREE_JSON_ARRAY : SCREE_JSON_OBJECT;
-        behind = skip_nested(at, end);
+        behind = skip_nested(at, end, max_depth);
         break;
     default:
         behind = skip_atom(at, end);
@@ -119,10 +119,17 @@ static const char *take(const char *at, const char *end, struct scree_json *ret)
 
 int scree_json_open(const void *text, size_t n, struct scree_json *ret, struct scree_error *err)
 {
+    return scree_json_open_within(text, n, SCREE_JSON_DEPTH, ret, err);
+}
+
+int scree_json_open_within(const void *text, size_t n, uint32_t depth, struct scree_json *ret,
+                           struct scree_error *err)
+{
     const char *end = (const char *)text + n, *at;
     struct scree_json value;
 
-    at = n > 0 ? take(skip_space(text, end), end, &value) : NULL;
+    assert(depth <= SCREE_JSON_MAX_DEPTH);
+    at = n > 0 ? take(skip_space(text, end), end, depth, &value) : NULL;
     if (!at)
         return fail(err, "no value, or one without an end, or nested too deeply");
     if (skip_space(at, end) != end)
@@ -154,7 +161,7 @@ static int take_key(struct scree_json_walk *walk, struct scree_json *ret_key,
 
     if (at == walk->end || *at != '"')
         return fail(err, "a key is expected");
-    at = take(at, walk->end, ret_key);
+    at = take(at, walk->end, SCREE_JSON_MAX_DEPTH, ret_key);
     at = at ? skip_space(at, walk->end) : walk->end;
     if (at == walk->end || *at != ':')
         return fail(err, "a colon is expected");
@@ -180,7 +187,7 @@ int scree_json_next(struct scree_json_walk *walk, struct scree_json *ret_key,
         rc = take_key(walk, ret_key, err);
     if (rc < 0)
         return rc;
-    walk->at = take(walk->at, walk->end, ret_value);
+    walk->at = take(walk->at, walk->end, SCREE_JSON_MAX_DEPTH, ret_value);
     return walk->at ? 1 : fail(err, "a value is expected");
 }
 

@@ -23,8 +23,10 @@
 #include "base/error.h"
 #include "net/buffer.h"
 
-/* Arrays and objects within each other: a tensor of 8 dimensions in a request needs 12. */
-#define SCREE_JSON_MAX_DEPTH 32
+/* Arrays and objects within each other: a tensor of 8 dimensions in a request needs 12. No text may
+ * be let be deeper than the second. */
+#define SCREE_JSON_DEPTH     32
+#define SCREE_JSON_MAX_DEPTH 64
 
 enum scree_json_kind {
     SCREE_JSON_NULL,
@@ -43,8 +45,12 @@ struct scree_json {
 };
 
 /* The one value of a text, char[n]. Errors: EBADMSG (it has no end, something follows, it is nested
- * too deeply). */
+ * more than SCREE_JSON_DEPTH deep). */
 int scree_json_open(const void *text, size_t n, struct scree_json *ret, struct scree_error *err);
+
+/* The same, at most `depth` deep, up to SCREE_JSON_MAX_DEPTH. */
+int scree_json_open_within(const void *text, size_t n, uint32_t depth, struct scree_json *ret,
+                           struct scree_error *err);
 
 /* What is left of an array or object that is being walked through. */
 struct scree_json_walk {

@@ -91,13 +91,13 @@ static size_t find_delimiter(const struct scree_multipart *form, struct scree_sp
     return span.n;
 }
 
-int scree_multipart_init(struct scree_multipart *form, const char *content_type,
+int scree_multipart_init(struct scree_multipart *form, const char *content_type, uint32_t max_parts,
                          const uint8_t *body, size_t n, struct scree_error *err)
 {
     struct scree_span header = {(const uint8_t *)content_type, strlen(content_type)};
     struct scree_span rest = {body, n};
 
-    *form = (struct scree_multipart){0};
+    *form = (struct scree_multipart){.max_parts = max_parts};
     if (!find_parameter(header, "boundary", &form->boundary) || form->boundary.n < 1 ||
         form->boundary.n > MAX_BOUNDARY)
         return scree_fail(err, EBADMSG, "Content-Type has no boundary");
@@ -159,8 +159,8 @@ int scree_multipart_next(struct scree_multipart *form, struct scree_part *ret_pa
         rest = skip(rest, 1);
     if (!begins_with(rest, "\r\n", 2))
         return scree_fail(err, EBADMSG, "the body is cut off");
-    if (form->n_parts++ == SCREE_MULTIPART_MAX_PARTS)
-        return scree_fail(err, E2BIG, "over %d parts", SCREE_MULTIPART_MAX_PARTS);
+    if (form->n_parts++ == form->max_parts)
+        return scree_fail(err, E2BIG, "over %u parts", form->max_parts);
     rest = skip(rest, 2);
     rc = read_headers(&part, &rest, err);
     if (rc < 0)

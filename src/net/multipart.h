@@ -3,7 +3,7 @@
  *     struct scree_multipart form;
  *     struct scree_part part;
  *
- *     rc = scree_multipart_init(&form, content_type, body, n_body, err);
+ *     rc = scree_multipart_init(&form, content_type, 8, body, n_body, err);
  *     while (rc >= 0 && (rc = scree_multipart_next(&form, &part, err)) > 0)
  *         if (scree_span_is(part.name, "image") && part.has_filename)
  *             ...
@@ -19,7 +19,7 @@
 struct scree_multipart {
     struct scree_span boundary;
     struct scree_span rest; /* behind the last delimiter */
-    uint32_t n_parts;
+    uint32_t n_parts, max_parts;
 };
 
 struct scree_part {
@@ -30,19 +30,16 @@ struct scree_part {
     struct scree_span data;
 };
 
-/* The most parts of a body. A form that names a picture has a handful. */
-#define SCREE_MULTIPART_MAX_PARTS 32
-
 /* True if a Content-Type (NULL: none) is multipart/form-data. */
 bool scree_multipart_is(const char *content_type);
 
-/* Starts reading body u8[n]. Errors: EBADMSG (no boundary of 1 to 70 characters in content_type; a
- * body that does not begin with it). */
-int scree_multipart_init(struct scree_multipart *form, const char *content_type,
+/* Starts reading body u8[n], up to max_parts parts of it. Errors: EBADMSG (no boundary of 1 to 70
+ * characters in content_type; a body that does not begin with it). */
+int scree_multipart_init(struct scree_multipart *form, const char *content_type, uint32_t max_parts,
                          const uint8_t *body, size_t n, struct scree_error *err);
 
 /* Reads the next part. Returns 1, or 0 behind the last one. Errors: EBADMSG (cut off, no name),
- * E2BIG (over SCREE_MULTIPART_MAX_PARTS). */
+ * E2BIG (over max_parts). */
 int scree_multipart_next(struct scree_multipart *form, struct scree_part *ret_part,
                          struct scree_error *err);
 

@@ -64,6 +64,15 @@ void scree_api_count_refusal(struct scree_server *server, int rc)
     scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, labels, 1);
 }
 
+json_t *scree_api_load(uint32_t max_depth, const char *text, size_t n)
+{
+    struct scree_json root;
+
+    if (n == 0 || scree_json_open_within(text, n, max_depth, &root, NULL) < 0)
+        return NULL;
+    return json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+}
+
 void scree_api_fail(struct scree_server *server, struct scree_request *request, int rc,
                     const struct scree_error *err)
 {
@@ -72,7 +81,7 @@ void scree_api_fail(struct scree_server *server, struct scree_request *request, 
 
     scree_api_count_refusal(server, rc);
     if (status == 503)
-        scree_request_add_header(request, "Retry-After", "1");
+        scree_request_add_retry(request, scree_request_limits(request)->retry_after_s);
     scree_api_json(request, status, json_pack("{s:s}", "error", err->text));
 }
 
@@ -102,10 +111,7 @@ int scree_api_check_key(struct scree_server *server, const struct scree_request 
 
 static void refuse_rate(struct scree_server *server, struct scree_request *request, uint32_t wait_s)
 {
-    char seconds[16];
-
-    (void)snprintf(seconds, sizeof seconds, "%u", wait_s);
-    scree_request_add_header(request, "Retry-After", seconds);
+    scree_request_add_retry(request, wait_s);
     scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, "reason=\"rate_limit\"", 1);
     scree_api_json(request, 429, json_pack("{s:s}", "error", "too many requests of this client"));
 }
@@ -157,12 +163,13 @@ static bool is_form(const struct scree_request *request)
 static int find_part(const struct scree_request *request, const char *name, bool file,
                      struct scree_span *ret_data, struct scree_error *err)
 {
+    const uint32_t max_parts = scree_request_limits(request)->max_parts;
     struct scree_multipart form;
     struct scree_part part;
     size_t n;
     const uint8_t *body = scree_request_body(request, &n);
-    int rc =
-        scree_multipart_init(&form, scree_request_header(request, "content-type"), body, n, err);
+    int rc = scree_multipart_init(&form, scree_request_header(request, "content-type"), max_parts,
+                                  body, n, err);
 
     while (rc >= 0 && (rc = scree_multipart_next(&form, &part, err)) > 0)
         if (part.has_filename == file && (!name || scree_span_is(part.name, name))) {

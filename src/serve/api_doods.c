@@ -266,7 +266,7 @@ static void answer_request(struct scree_server *server, struct scree_request *re
     struct scree_error err;
     size_t n;
     const char *body = (const char *)scree_request_body(request, &n);
-    json_t *json = n > 0 ? json_loadb(body, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *json = scree_api_load(scree_request_limits(request)->max_json_depth, body, n);
     int rc;
 
     if (json_is_object(json))

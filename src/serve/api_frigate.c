@@ -229,8 +229,8 @@ void scree_api_frigate(void *context, struct scree_zmq_peer *peer)
 
     if (scree_zmtp_count(wire) > 0)
         head = scree_zmtp_frame(wire, 0, NULL);
-    if (head.n > 0)
-        ask = json_loadb((const char *)head.bytes, head.n, JSON_REJECT_DUPLICATES, NULL);
+    ask =
+        scree_api_load((uint32_t)server->options.max_json_depth, (const char *)head.bytes, head.n);
     if (json_is_true(json_object_get(ask, "model_request")))
         answer_model(server, peer, ask);
     else if (json_is_true(json_object_get(ask, "model_data")))

@@ -308,6 +308,7 @@ static int infer(struct scree_server *server, struct scree_request *request, con
     int rc = response ? read_json_length(request, &n_json, err)
                       : scree_fail_memory(err, sizeof *response);
 
+    oip->max_depth = scree_request_limits(request)->max_json_depth;
     oip->model = scree_request_part(request, 0);
     oip->version = scree_request_part(request, 1);
     if (rc >= 0)
@@ -335,7 +336,9 @@ int scree_oip_body(const struct scree_server *server, const struct scree_request
     const uint8_t *body = scree_request_body(request, &n);
     int rc;
 
-    *inflated = (struct scree_buffer){.limit = server->options.max_body};
+    *inflated = (struct scree_buffer){
+        .limit = scree_inflate_bound(n, (uint32_t)server->options.max_inflation,
+                                     server->options.max_body)};
     if (encoding && scree_inflate_knows(encoding)) {
         rc = scree_inflate(body, n, inflated, err);
         if (rc < 0)
@@ -392,7 +395,8 @@ static json_t *body_json(const struct scree_request *request)
 {
     size_t n = 0;
     const char *body = (const char *)scree_request_body(request, &n);
-    json_t *json = n == 0 ? json_object() : json_loadb(body, n, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = n == 0 ? json_object()
+                          : scree_api_load(scree_request_limits(request)->max_json_depth, body, n);
 
     if (json_is_object(json))
         return json;

@@ -127,7 +127,7 @@ static int read_body(struct predict *predict, const uint8_t *body, size_t n,
     struct scree_json root, key, value;
     struct scree_json_walk walk;
     bool found = false;
-    int rc = scree_json_open(body, n, &root, err);
+    int rc = scree_json_open_within(body, n, predict->oip->max_depth, &root, err);
 
     if (rc >= 0)
         rc = scree_json_walk(&root, SCREE_JSON_OBJECT, &walk, err);

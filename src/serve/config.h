@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/option.h"
+#include "net/json.h"
 #include "serve/turns.h"
 
 #define SCREE_SETTING_FLAG   bool

@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/checked.h"
+#include "net/inflate.h"
 #include "serve/ids.h"
 #include "serve/listen.h"
 #include "serve/tls.h"
@@ -465,13 +466,24 @@ static void admit_body(struct scree_request *request)
         return;
     }
     if (!reserve(request, request->announced > 0 ? (size_t)request->announced : FIRST_BODY_BYTES)) {
-        scree_request_add_header(request, "Retry-After", "1");
+        scree_request_add_retry(request, limits->retry_after_s);
         reply_text(request, 503, "too many bodies are being read");
         return;
     }
     ms += (request->announced > 0 ? (uint64_t)request->announced : limits->max_body_bytes) * 1000 /
           limits->min_rate;
     enter(request->connection, STAGE_BODY, ms);
+}
+
+/* Takes what the body may become when it is decompressed, too. */
+static bool reserve_plain(struct scree_request *request)
+{
+    const struct scree_http_limits *limits = &request->http->limits;
+    const char *encoding = scree_request_header(request, "content-encoding");
+
+    return !encoding || !scree_inflate_knows(encoding) ||
+           reserve(request, scree_inflate_bound(request->body.n, limits->max_inflation,
+                                                limits->max_body_bytes));
 }
 
 /* A piece of the body; false: give up. */
@@ -691,6 +703,10 @@ static enum MHD_Result go_on(struct scree_request *request)
 {
     if (!request->status && request->body.failed)
         reply_text(request, 413, "the body is too large, or in too many pieces");
+    if (!request->status && request->body.n > 0 && !reserve_plain(request)) {
+        scree_request_add_retry(request, request->http->limits.retry_after_s);
+        reply_text(request, 503, "too many bodies are being read");
+    }
     if (!request->status && request->route->flags & SCREE_ROUTE_QUICK)
         handle(request);
     if (!request->status && submit(request))
@@ -801,6 +817,7 @@ static int join_events(struct scree_http *http, struct scree_error *err)
     struct epoll_event in = {.events = EPOLLIN};
     int flags = fcntl(http->listener, F_GETFL);
 
+    scree_listen_limit_unsent(http->listener, http->limits.max_unsent_bytes);
     http->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     http->epoll = epoll_create1(EPOLL_CLOEXEC);
     /* A listener of systemd's blocks. */
@@ -944,6 +961,11 @@ const uint8_t *scree_request_body(const struct scree_request *request, size_t *r
     return request->body.bytes;
 }
 
+const struct scree_http_limits *scree_request_limits(const struct scree_request *request)
+{
+    return &request->http->limits;
+}
+
 uint32_t scree_request_flags(const struct scree_request *request)
 {
     return request->route->flags;
@@ -1031,6 +1053,14 @@ void scree_request_add_header(struct scree_request *request, const char *name, c
     for (; *copy; copy++)
         if (*copy < ' ' || *copy > '~')
             *copy = '?';
+}
+
+void scree_request_add_retry(struct scree_request *request, uint32_t seconds)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof text, "%u", seconds);
+    scree_request_add_header(request, "Retry-After", text);
 }
 
 void scree_reply(struct scree_request *request, int status, const char *type,

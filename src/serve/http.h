@@ -41,6 +41,12 @@ struct scree_http_limits {
     uint32_t min_rate;       /* bytes a second */
     uint32_t idle_ms;        /* between requests */
     uint32_t send_ms;        /* for an answer */
+    size_t max_unsent_bytes; /* of answers, that the kernel keeps for one client */
+    uint32_t max_parts;      /* of a form */
+    uint32_t max_json_depth; /* up to SCREE_JSON_MAX_DEPTH */
+    uint32_t max_inflation;  /* how many times as long a compressed body may become */
+    uint32_t max_calls;      /* of gRPC, on one connection */
+    uint32_t retry_after_s;  /* what a client is told that is sent away */
 };
 
 struct scree_http;
@@ -114,6 +120,9 @@ const char *scree_request_method(const struct scree_request *request);
 const char *scree_request_path(const struct scree_request *request);
 const uint8_t *scree_request_body(const struct scree_request *request, size_t *ret_n);
 
+/* What its server takes. */
+const struct scree_http_limits *scree_request_limits(const struct scree_request *request);
+
 /* The flags of its route. */
 uint32_t scree_request_flags(const struct scree_request *request);
 
@@ -157,6 +166,9 @@ bool scree_request_is_gone(const struct scree_request *request);
 /* Adds a header to the answer, before scree_reply(). Both are copied. What is not printable ASCII
  * becomes "?". */
 void scree_request_add_header(struct scree_request *request, const char *name, const char *value);
+
+/* Adds Retry-After. */
+void scree_request_add_retry(struct scree_request *request, uint32_t seconds);
 
 /* The answer: takes body's bytes over (and empties it; NULL: no body). type is static. */
 void scree_reply(struct scree_request *request, int status, const char *type,

@@ -1,6 +1,7 @@
 #include "serve/listen.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -90,6 +91,14 @@ void scree_listen_raise_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void scree_listen_limit_unsent(int fd, size_t n)
+{
+    /* Who is accepted inherits it. */
+    int bytes = n < INT_MAX ? (int)n : INT_MAX;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
 uint16_t scree_listen_port(int fd)

@@ -86,7 +86,7 @@ static void add_pair(struct line *line, enum scree_log_format format, const char
 size_t scree_log_format(const struct scree_log *log, enum scree_log_level level, const char *time,
                         const char *text, const char *const *pairs, char *line, size_t n)
 {
-    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    static const char *const levels[] = {"error", "warning", "info", "debug", "info"};
     struct line at = {line, 0, n - 2};
 
     if (log->format == SCREE_LOG_TEXT) {
@@ -165,7 +165,7 @@ void scree_log(struct scree_log *log, enum scree_log_level level, const char *te
     size_t n = 0;
     va_list list;
 
-    if (level > log->level)
+    if (level > log->level && level != SCREE_LOG_ALWAYS)
         return;
     va_start(list, text);
     for (const char *name; n < 2 * MAX_PAIRS && (name = va_arg(list, const char *));) {

@@ -22,6 +22,7 @@ enum scree_log_level {
     SCREE_LOG_WARNING,
     SCREE_LOG_INFO,
     SCREE_LOG_DEBUG,
+    SCREE_LOG_ALWAYS, /* written at any level, as "info": what has to be known to use the server */
 };
 
 enum scree_log_format {

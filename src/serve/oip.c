@@ -57,6 +57,7 @@ void scree_oip_request_init(struct scree_oip_request *request, size_t n_bytes)
     request->all_binary = request->is_raw = request->any_rows = request->inputs_are_raw = false;
     request->priority = SCREE_PRIORITY_NORMAL;
     request->timeout_ns = request->deadline_ns = UINT64_MAX;
+    request->max_depth = SCREE_JSON_DEPTH;
     request->is_gone = NULL;
     request->found = NULL;
     request->context = NULL;

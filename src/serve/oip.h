@@ -93,6 +93,7 @@ struct scree_oip_request {
     enum scree_priority priority;
     uint64_t timeout_ns;  /* UINT64_MAX: not told */
     uint64_t deadline_ns; /* of CLOCK_MONOTONIC; set before scree_oip_infer() */
+    uint32_t max_depth;   /* of its JSON; SCREE_JSON_DEPTH if nobody says otherwise */
     bool (*is_gone)(const void *context);
     /* The model is found, whatever comes of it; for who notes it. */
     void (*found)(void *context, const struct scree_served *served);

@@ -369,7 +369,7 @@ int scree_oip_read_json(struct scree_oip_request *request, const uint8_t *body, 
     n_json = n_json == SIZE_MAX ? n : n_json;
     if (n_json > n)
         return scree_fail(err, EINVAL, "Inference-Header-Content-Length is more than the body");
-    rc = scree_json_open(body, n_json, &root, err);
+    rc = scree_json_open_within(body, n_json, request->max_depth, &root, err);
     if (rc < 0)
         return as_mistake(rc);
     blobs = (struct blobs){body + n_json, n - n_json};

@@ -19,7 +19,6 @@
 #include "serve/listen.h"
 #include "serve/wire.h"
 
-#define MAX_CALLS        16 /* of a connection; so many may be at work as well */
 #define MAX_QUEUED       32 /* messages of a connection that wait; it is not read from then */
 #define MAX_HEADER_BYTES (8u << 10)
 #define MAX_ANSWER_BYTES ((size_t)256 << 20)
@@ -386,11 +385,13 @@ static const struct scree_grpc_events events = {
 /* How many bytes the message at work may become when it is decompressed. */
 static size_t plain_bytes(const struct scree_rpc_call *call)
 {
+    const struct scree_http_limits *limits = &call->connection->rpc->options.limits;
     bool is_quick = call->method->flags & SCREE_RPC_QUICK;
 
-    return is_quick ? MAX_QUICK_BYTES
-                    : scree_inflate_bound(call->message->n,
-                                          call->connection->rpc->options.limits.max_body_bytes);
+    return scree_inflate_bound(call->message->n, limits->max_inflation,
+                               is_quick && limits->max_body_bytes > MAX_QUICK_BYTES
+                                   ? MAX_QUICK_BYTES
+                                   : limits->max_body_bytes);
 }
 
 /* Takes them of the budget; false: there are none, and the call has failed. */
@@ -509,7 +510,7 @@ static void start(struct scree_rpc_call *call)
 
     if (call->is_working || !call->first)
         return;
-    if (call->connection->n_working >= MAX_CALLS) {
+    if (call->connection->n_working >= rpc->limits.max_calls) {
         /* Of calls that were cancelled, perhaps: a peer cannot have more at work by that. */
         finish(call, SCREE_GRPC_RESOURCE_EXHAUSTED, "too many calls are at work");
         return;
@@ -843,6 +844,7 @@ static int open_events(struct scree_rpc *rpc, struct scree_error *err)
     struct epoll_event on_listener = {.events = EPOLLIN, .data.ptr = NULL};
     struct epoll_event on_event = {.events = EPOLLIN, .data.ptr = rpc};
 
+    scree_listen_limit_unsent(rpc->options.listener, rpc->options.limits.max_unsent_bytes);
     rpc->epoll = epoll_create1(EPOLL_CLOEXEC);
     rpc->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (rpc->epoll < 0 || rpc->event < 0 ||
@@ -868,7 +870,7 @@ int scree_rpc_new(const struct scree_rpc_options *options, struct scree_rpc **re
     rpc->limits = (struct scree_grpc_limits){
         .max_message_bytes = options->limits.max_body_bytes,
         .max_waiting_bytes = MAX_ANSWER_BYTES,
-        .max_calls = MAX_CALLS,
+        .max_calls = options->limits.max_calls,
         .max_header_bytes = MAX_HEADER_BYTES,
     };
     pthread_mutex_init(&rpc->lock, NULL);

@@ -105,6 +105,12 @@ static struct scree_http_limits http_limits(const struct scree_server_options *o
         .min_rate = (uint32_t)options->min_rate,
         .idle_ms = (uint32_t)options->idle_timeout_ms,
         .send_ms = (uint32_t)options->send_timeout_ms,
+        .max_unsent_bytes = options->send_buffer,
+        .max_parts = (uint32_t)options->max_parts,
+        .max_json_depth = (uint32_t)options->max_json_depth,
+        .max_inflation = (uint32_t)options->max_inflation,
+        .max_calls = (uint32_t)options->max_calls,
+        .retry_after_s = (uint32_t)options->retry_after_s,
     };
 }
 
@@ -194,7 +200,7 @@ static int open_rpc(struct scree_server *server, struct scree_error *err)
     (void)snprintf(text, sizeof text, "gRPC on port %u", scree_listen_port(rpc.listener));
     rc = scree_rpc_new(&rpc, &server->rpc, err);
     if (rc >= 0)
-        scree_log(&server->log, SCREE_LOG_INFO, text, NULL);
+        scree_log(&server->log, SCREE_LOG_ALWAYS, text, NULL);
     return rc;
 }
 
@@ -304,6 +310,7 @@ static int open_listener(const struct scree_server_options *options, struct scre
     return fd >= 0 ? fd : scree_listen(options->address, (uint16_t)options->port, err);
 }
 
+/* Where it listens is told at any level: with port 0, and when it is ready, nothing else tells. */
 static void log_start(struct scree_server *server)
 {
     struct scree_served *served = NULL;
@@ -311,10 +318,10 @@ static void log_start(struct scree_server *server)
 
     if (server->zmq) {
         (void)snprintf(text, sizeof text, "zmq at %s", scree_zmq_endpoint(server->zmq));
-        scree_log(&server->log, SCREE_LOG_INFO, text, NULL);
+        scree_log(&server->log, SCREE_LOG_ALWAYS, text, NULL);
     }
     (void)snprintf(text, sizeof text, "listening on port %u", server->port);
-    scree_log(&server->log, SCREE_LOG_INFO, text, NULL);
+    scree_log(&server->log, SCREE_LOG_ALWAYS, text, NULL);
     (void)scree_repository_get(server->repository, NULL, NULL, &served, NULL);
     if (served)
         scree_log(&server->log, SCREE_LOG_INFO, "\u2713 Server ready", NULL);

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
     if (!body)
         return 0;
     memcpy(body, end + 1, n_body);
-    rc = scree_multipart_init(&form, type, body, n_body, NULL);
+    rc = scree_multipart_init(&form, type, 8, body, n_body, NULL);
     while (rc >= 0 && (rc = scree_multipart_next(&form, &part, NULL)) > 0) {
         check(part.name, body, n_body);
         check(part.filename, body, n_body);

@@ -3,6 +3,7 @@
 
 usage: ops.py SCREE MODELS-FOLDER [TEST...]      $DELEGATE: the test delegate
 """
+import gzip
 import json
 import os
 import re
@@ -231,6 +232,59 @@ def is_served(server, folder, name):
         return b" 200 " in ask_tls(server, folder, name)[:20]
     except ssl.SSLError:
         return False
+
+
+def test_any_log_level_tells_the_port():
+    """Whoever starts a server has to know when it is ready and where it listens."""
+    for level in ("error", "warning", "info", "debug"):
+        for form in ("text", "logfmt", "json"):
+            with Server("--log-level", level, "--log-format", form, "--zmq", "tcp://127.0.0.1:*",
+                        models=("classifier",)) as server:
+                server.json("GET", "/health")
+                told = "".join(server.log)
+                assert "gRPC on port" in told and "zmq at tcp://" in told, told
+                assert level != "error" or len(server.log) == 3, server.log
+                if form == "json":
+                    assert [json.loads(line) for line in server.log]
+
+
+def form_of(n, name="x"):
+    return b"".join(b'--B\r\nContent-Disposition: form-data; name="%s"\r\n\r\n1\r\n' % name.encode()
+                    for _ in range(n))
+
+
+def test_limits_that_are_settings():
+    """Each just fits as it is, does not with one less, and does by its setting."""
+    picture = (b'--B\r\nContent-Disposition: form-data; name="image"; filename="f"\r\n\r\n' + PICTURE +
+               b"\r\n--B--\r\n")
+    form = {"Content-Type": "multipart/form-data; boundary=B"}
+    packed = {"Content-Encoding": "gzip"}
+    tensor = b'{"inputs":[{"name":"image","datatype":"UINT8","shape":[1,96,96,3],"data":[%s]}]%s}'
+    numbers = b",".join([b"7"] * 27648)
+
+    def deep(n):
+        return tensor % (numbers, b',"parameters":' + b'{"a":' * (n - 1) + b"1" + b"}" * (n - 1))
+
+    bomb = gzip.compress(tensor % (numbers, b" " * (3 << 20)))
+    infer = "/v2/models/classifier/infer"
+    cases = (("/infer", form_of(7) + picture, form, 200), ("/infer", form_of(8) + picture, form, 413),
+             ("/infer", form_of(16) + picture, form, 413), (infer, deep(31), {}, 200),
+             (infer, deep(32), {}, 200), (infer, deep(33), {}, 400),
+             ("/detect", b"[" * 33 + b"]" * 33, {"Content-Type": "application/json"}, 400),
+             (infer, bomb, packed, 413))
+    with Server(models=("classifier",)) as server:
+        for path, body, headers, status in cases:
+            server.json("POST", path, body, headers, status)
+    with Server("--max-parts", "9", "--max-json-depth", "33", "--max-inflation", "10000",
+                models=("classifier",)) as server:
+        for path, body, headers, status in ((*cases[1][:3], 200), cases[2], (*cases[5][:3], 200),
+                                            (*cases[7][:3], 200)):
+            server.json("POST", path, body, headers, status)
+    with Server("--max-body", "1M", "--max-bodies", "1M", "--retry-after", "7",
+                models=("classifier",)) as server:
+        response, _ = server.ask("POST", infer, bomb, packed)
+        assert response.status == 503 and response.getheader("Retry-After") == "7", response.status
+        server.json("POST", "/infer", PICTURE)
 
 
 def test_sandbox():

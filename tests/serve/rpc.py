@@ -529,6 +529,18 @@ def is_alive(server):
     assert {1, 6} <= kinds, kinds
 
 
+def test_how_many_calls():
+    """The peer is told, as MAX_CONCURRENT_STREAMS, and refused what it has over that."""
+    for n, options in ((16, ()), (2, ("--max-calls", "2"))):
+        with Rpc(*options) as server, connect(server) as peer:
+            for stream in range(1, 2 * n + 5, 2):
+                peer.sendall(frame(1, 4, stream, headers()))
+            found = frames(peer)
+            settings = next(payload for kind, flags, _, payload in found if kind == 4 and not flags)
+            assert b"\0\3" + n.to_bytes(4, "big") in settings, settings
+            assert {stream for kind, _, stream, _ in found if kind == 3} == {2 * n + 1, 2 * n + 3}, found
+
+
 def test_rapid_reset():
     """CVE-2023-44487: calls that are opened and cancelled without end."""
     with Rpc() as server:

@@ -231,8 +231,8 @@ static int read_form(const char *body, size_t n, char *parts)
 {
     struct scree_multipart form;
     struct scree_part part;
-    int rc = scree_multipart_init(&form, "multipart/form-data; boundary=b", (const uint8_t *)body,
-                                  n, NULL);
+    int rc = scree_multipart_init(&form, "multipart/form-data; boundary=b", 8,
+                                  (const uint8_t *)body, n, NULL);
     size_t at = 0;
 
     *parts = 0;
@@ -297,7 +297,7 @@ static void test_forms_without_boundary(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(scree_multipart_init(&form, types[i], NULL, 0, NULL), -EBADMSG);
+        assert_int_equal(scree_multipart_init(&form, types[i], 8, NULL, 0, NULL), -EBADMSG);
     assert_true(scree_multipart_is("Multipart/Form-Data; boundary=x"));
     assert_false(scree_multipart_is(NULL) || scree_multipart_is("image/jpeg"));
 }
