@@ -21,6 +21,7 @@
 #include "net/inflate.h"
 #include "serve/ids.h"
 #include "serve/listen.h"
+#include "serve/strict.h"
 #include "serve/tls.h"
 
 /* Of a body that is too large, to answer politely. */
@@ -52,7 +53,9 @@ struct connection {
     struct connection *next, *prev;
     int fd;
     enum stage stage;
-    bool has_nul;         /* the path or a parameter, escaped: they end there for libmicrohttpd */
+    bool has_nul;       /* the path or a parameter, escaped: they end there for libmicrohttpd */
+    const char *target; /* of the request whose headers are being read, in libmicrohttpd's memory */
+    size_t n_target;
     uint64_t deadline_ns; /* UINT64_MAX: none */
 };
 
@@ -173,6 +176,11 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
     return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+static bool has_lenient_parser(void)
+{
+    return strncmp(MHD_get_version(), "0.", 2) == 0;
+}
+
 /* The first line of a request is there. What is returned becomes *request_context of on_access. */
 static void *on_first_line(void *context, const char *uri, struct MHD_Connection *mhd)
 {
@@ -181,6 +189,8 @@ static void *on_first_line(void *context, const char *uri, struct MHD_Connection
 
     if (connection) {
         connection->has_nul = strstr(uri, "%00") != NULL;
+        connection->target = scree_strict_target(uri) ? uri : NULL;
+        connection->n_target = strlen(uri);
         enter(connection, STAGE_HEADERS, http->limits.header_ms);
     }
     return NULL;
@@ -227,7 +237,7 @@ static void close_late(struct scree_http *http)
 
 /* What headers, or parameters, are before they are copied. */
 struct census {
-    size_t n, n_bytes, n_framing; /* framing: what says where the body ends */
+    size_t n, n_bytes, n_hosts, n_framing; /* framing: what says where the body ends */
 };
 
 static enum MHD_Result count_pair(void *context, enum MHD_ValueKind kind, const char *name,
@@ -241,6 +251,7 @@ static enum MHD_Result count_pair(void *context, enum MHD_ValueKind kind, const 
     if (kind == MHD_HEADER_KIND &&
         (strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0))
         census->n_framing++;
+    census->n_hosts += kind == MHD_HEADER_KIND && strcasecmp(name, "host") == 0;
     return MHD_YES;
 }
 
@@ -653,10 +664,37 @@ static enum MHD_Result answer(struct scree_request *request)
     return rc;
 }
 
+/* The first line of a request: texts in libmicrohttpd's memory. */
+struct first_line {
+    const char *method, *version;
+};
+
+/* Whether nothing but one space is between the parts of the first line, and headers are as they
+ * should be. libmicrohttpd before 1.0 reads them where they are, between the method and what it
+ * says is the end of them. */
+static bool is_strict(const struct scree_request *request, const struct first_line *line,
+                      size_t n_headers)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const char *target = request->connection->target;
+    const char *end = line->version + strlen(line->version);
+    size_t n_first, n = info ? info->header_size : 0;
+
+    if (!target || !has_lenient_parser())
+        return target != NULL;
+    if (target != line->method + strlen(line->method) + 1 ||
+        line->version != target + request->connection->n_target + 1)
+        return false;
+    n_first = (size_t)(end - line->method);
+    return n >= n_first + 2 && end[0] == 0 && end[1] == 0 &&
+           scree_strict_headers(end + 2, n - n_first - 2, n_headers);
+}
+
 /* Refuses headers that are too many or too long, and requests that another server, in front of this
  * one, may read in another way, so that what is a body to one is a request to the other. Source:
- * RFC 9112, sections 6.1, 6.3 and 11.2. */
-static void check_headers(struct scree_request *request)
+ * RFC 9112, sections 3.2, 6.1, 6.3 and 11.2. */
+static void check_headers(struct scree_request *request, const struct first_line *line)
 {
     const struct scree_http_limits *limits = &request->http->limits;
     const char *encoding = scree_request_header(request, "transfer-encoding");
@@ -670,7 +708,9 @@ static void check_headers(struct scree_request *request)
         return;
     }
     if (headers.n_framing <= 1 && !request->connection->has_nul &&
-        (!encoding || strcasecmp(encoding, "chunked") == 0))
+        (!encoding || strcasecmp(encoding, "chunked") == 0) && headers.n_hosts <= 1 &&
+        (headers.n_hosts == 1 || strcmp(line->version, "HTTP/1.1") < 0) &&
+        is_strict(request, line, headers.n))
         return;
     request->announced = -1; /* whatever follows is not read */
     reply_text(request, 400, "this request can be read in two ways");
@@ -678,14 +718,15 @@ static void check_headers(struct scree_request *request)
 
 /* The headers are there. */
 static enum MHD_Result begin(struct scree_http *http, struct MHD_Connection *mhd,
-                             const char *method, const char *path, void **request_context)
+                             const struct first_line *line, const char *path,
+                             void **request_context)
 {
-    struct scree_request *request = new_request(http, mhd, method, path);
+    struct scree_request *request = new_request(http, mhd, line->method, path);
 
     if (!request)
         return MHD_NO;
     *request_context = request;
-    check_headers(request);
+    check_headers(request, line);
     if (!request->status)
         find_route(request);
     if (!request->status)
@@ -718,11 +759,11 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *mhd, cons
                                  const char *method, const char *version, const char *bytes,
                                  size_t *n, void **request_context)
 {
+    const struct first_line line = {method, version};
     struct scree_request *request = *request_context;
 
-    (void)version;
     if (!request)
-        return begin(context, mhd, method, path, request_context);
+        return begin(context, mhd, &line, path, request_context);
     if (*n > 0) {
         bool go = take_body(request, bytes, *n);
 
@@ -803,8 +844,11 @@ static int start_daemon(struct scree_http *http, const struct scree_http_options
         http->limits.max_connections_per_ip, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         http->limits.max_header_bytes + http->limits.max_headers * 64 + MORE_BYTES,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http, MHD_OPTION_ARRAY,
-        options->tls ? tls : tls + 2, MHD_OPTION_END);
+        on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, http,
+#if MHD_VERSION >= 0x01000000
+        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, /* the first of those that RFC 9112 allows */
+#endif
+        MHD_OPTION_ARRAY, options->tls ? tls : tls + 2, MHD_OPTION_END);
     if (http->mhd)
         return 0;
     return scree_fail(err, EIO, "libmicrohttpd does not start: %s", strerror(errno));

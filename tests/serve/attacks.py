@@ -148,7 +148,40 @@ def test_slow_chunks():
 
 def test_slow_reads():
     """Clients that ask for more than they take: 40 KB and more, again and again, until no more goes into the sockets."""
-    check_slow(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100, b"", MANY, settle=N / 200)
+    check_slow(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100, b"", MANY)
+
+
+def test_what_waits_for_a_client_is_bounded():
+    """Of answers that nobody takes the kernel keeps --send-buffer, not megabytes; those who read get all of them."""
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    for size in (16 << 10, 256 << 10):
+        with Server("--send-buffer", str(size), models=("classifier",)) as server:
+            _, text = server.ask("GET", "/openapi.json")
+            with socket.socket() as peer:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                peer.settimeout(20)
+                peer.connect(("127.0.0.1", server.port))
+                peer.sendall(request * 60)
+                time.sleep(0.5)
+                # Twice what was asked for, as the kernel counts, and a packet more.
+                waits = queued(server, peer)
+                assert waits <= 2 * size + (128 << 10), (size, waits)
+                got = 0
+                while got < 60 * len(text):
+                    part = peer.recv(1 << 16)
+                    assert part, got
+                    got += len(part)
+
+
+def queued(server, peer):
+    """Bytes in the send queue of the server's side of a connection."""
+    ends = [f":{port:04X}" for port in (server.port, peer.getsockname()[1])]
+    with open("/proc/net/tcp") as table:
+        for line in table.readlines()[1:]:
+            part = line.split()
+            if part[1].endswith(ends[0]) and part[2].endswith(ends[1]):
+                return int(part[4].split(":")[0], 16)
+    raise AssertionError("the connection is gone")
 
 
 def test_one_address_has_its_share():
@@ -265,6 +298,84 @@ def test_requests_that_can_be_read_in_two_ways():
         print("   read on behind:", ", ".join(through) or "none")
         assert not through, through
         server.json("GET", "/health")
+
+
+# Lines that are none, or that end where another server says they go on.
+ODD_LINES = {
+    "a bare CR between headers": b"GET /health HTTP/1.1\r\nHost: x\rX: y\r\n\r\n",
+    "a bare CR in a value": b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
+    "a header behind a bare CR": b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n",
+    "two CRs": b"GET /health HTTP/1.1\r\nHost: x\r\r\n\r\n",
+    "two CRs in front of a header": b"GET /health HTTP/1.1\r\nHost: x\r\r\nContent-Length: 5\r\n\r\n",
+    "a CR at the end of the headers": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\r\n",
+    "bare LFs": b"GET /health HTTP/1.1\nHost: x\nX: y\n\n",
+    "a bare LF between headers": b"GET /health HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
+    "a bare LF behind the first line": b"GET /health HTTP/1.1\nHost: x\r\n\r\n",
+    "a bare LF behind the last header": b"GET /health HTTP/1.1\r\nHost: x\n\r\n",
+    "a bare LF at the end of the headers": b"GET /health HTTP/1.1\r\nHost: x\r\n\n",
+    "a NUL in a value": b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
+    "NULs instead of a line's end": b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\0\0Y\0 b\r\n\r\n",
+    "a NUL in a name": b"GET /health HTTP/1.1\r\nHost: x\r\nX\0Y: a\r\n\r\n",
+    "a NUL for a colon": b"GET /health HTTP/1.1\r\nHost: x\r\nX\0 a: b\r\n\r\n",
+    "a NUL at the beginning of a line": b"GET /health HTTP/1.1\r\nHost: x\r\n\0X: a\r\n\r\n",
+    "a NUL in the path": b"GET /health\0x HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a NUL in the query": b"GET /health?a=b\0c HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a NUL in the method": b"GET\0 /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a NUL in the version": b"GET /health HTTP/1.1\0\r\nHost: x\r\n\r\n",
+    "a folded value": b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+    "a value folded by a tab": b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\r\n\tb\r\n\r\n",
+    "a folded first header": b"GET /health HTTP/1.1\r\n Host: x\r\n\r\n",
+    "a fold of nothing": b"GET /health HTTP/1.1\r\nHost: x\r\n \r\n\r\n",
+    "a line without a colon": b"GET /health HTTP/1.1\r\nHost: x\r\nX\r\n\r\n",
+    "an empty name": b"GET /health HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n",
+    "a space before a colon": b"GET /health HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n",
+    "a space in a name": b"GET /health HTTP/1.1\r\nHost: x\r\nX Y: y\r\n\r\n",
+    "a name that is no token": b"GET /health HTTP/1.1\r\nHost: x\r\nX(Y): y\r\n\r\n",
+    "control characters in a value": b"GET /health HTTP/1.1\r\nHost: x\r\nX: \x01\r\n\r\n",
+    "a DEL in a value": b"GET /health HTTP/1.1\r\nHost: x\r\nX: \x7f\r\n\r\n",
+    "no host": b"GET /health HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "two spaces": b"GET  /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two spaces before the version": b"GET /health  HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a space behind the version": b"GET /health HTTP/1.1 \r\nHost: x\r\n\r\n",
+    "tabs": b"GET\t/health\tHTTP/1.1\r\nHost: x\r\n\r\n",
+    "a space in the path": b"GET /hea lth HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a control character in the path": b"GET /health\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a CR in the path": b"GET /health\r HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+# These are unusual, and right.
+EVEN_LINES = (
+    b"GET /health HTTP/1.1\r\nHost:x\r\nX:\r\nY: \r\nZ:\t a \t\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nhOST: x\r\n!#$%&'*+-.^_`|~09: a:b::\r\nX: \xe9\xff\r\nX: again\r\n\r\n",
+    b"\r\nGET /health?a=b&c=%20&d HTTP/1.1\r\nHost: x\r\nCookie: a=b; c=\"d\"\r\n\r\n",
+    b"GET /health HTTP/1.0\r\n\r\n", b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\nHost: x\r\n\r\n",
+    b"GET /%68ealth?%61 HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 6000 + b"\r\n\r\n",
+)
+
+
+def test_lines_that_are_odd():
+    with Server("--header-timeout", "500", models=("classifier",)) as server:
+        for name, request in ODD_LINES.items():
+            answer = exchange(server, request + INNER)
+            assert not answer or answer[9:12] == b"400", (name, answer)
+            assert b"there is nothing at this path" not in answer, (name, answer)
+        for request in EVEN_LINES:
+            # In pieces, so that they are not read at once.
+            with socket.create_connection(("127.0.0.1", server.port), 5) as peer:
+                for at in range(0, len(request), 1 + len(request) // 7):
+                    peer.sendall(request[at:at + 1 + len(request) // 7])
+                    time.sleep(0.01)
+                assert peer.recv(4096)[9:12] == b"200", request
+            # And behind another, in the same piece.
+            last = HEALTH + request.lstrip()
+            with socket.create_connection(("127.0.0.1", server.port), 5) as peer:
+                peer.sendall(last)
+                got = b""
+                while got.count(b"HTTP/1.") < 2:
+                    part = peer.recv(4096)
+                    assert part, (request, got)
+                    got += part
+                assert statuses(got)[1] == 200, (request, got)
 
 
 def test_pipelines():

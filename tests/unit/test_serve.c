@@ -15,6 +15,7 @@
 #include "net/multipart.h"
 #include "serve/metrics.h"
 #include "serve/repository.h"
+#include "serve/strict.h"
 #include "serve/turns.h"
 
 static uint64_t now_ns(void)
@@ -397,6 +398,56 @@ static void test_model_names(void **state)
                  scree_model_name_is_valid("a/b") || scree_model_name_is_valid("a\"b"));
 }
 
+/* Lines as libmicrohttpd leaves them: "\0" for colons, two of them for the end of a line. */
+static void test_strict_headers(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t n, n_headers;
+        bool is_good;
+    } cases[] = {
+#define LINES(text, n_headers, is_good) {text, sizeof text - 1, n_headers, is_good}
+        LINES("\0\0", 0, true),
+        LINES("A\0 b\0\0\0\0", 1, true),
+        LINES("A\0b\0\0C\0\t d e\t\0\0\0\0", 2, true),
+        LINES("A\0\0\0\0\0", 1, true),
+        LINES("A\0\xff\0\0\0\0", 1, true),
+        LINES("", 0, false),
+        LINES("\0", 0, false),
+        LINES("\0\0\0", 0, false),
+        LINES("A\0b\0\0\0\0", 0, false),
+        LINES("A\0b\0\0\0\0", 2, false),
+        LINES("A\0b\0\0C\0d\0\0\0\0", 1, false),
+        LINES("A\0b\0C\0d\0\0\0\0", 2, false),
+        LINES("A\0b\0\0\0", 1, false),
+        LINES("A\0b\0\0", 1, false),
+        LINES("A\0b", 1, false),
+        LINES("A", 1, false),
+        LINES("A b\0c\0\0\0\0", 1, false),
+        LINES(" A\0c\0\0\0\0", 1, false),
+        LINES("\0c\0\0\0\0", 1, false),
+        LINES("A\0\x01\0\0\0\0", 1, false),
+        LINES("A\0\x7f\0\0\0\0", 1, false),
+        LINES("A\0b\rc\0\0\0\0", 1, false),
+#undef LINES
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        /* In memory that ends behind it. */
+        char *bytes = malloc(cases[i].n ? cases[i].n : 1);
+
+        assert_non_null(bytes);
+        memcpy(bytes, cases[i].bytes, cases[i].n);
+        if (scree_strict_headers(bytes, cases[i].n, cases[i].n_headers) != cases[i].is_good)
+            fail_msg("case %zu", i);
+        free(bytes);
+    }
+    assert_true(scree_strict_target("/a?b=%20\xc3\xa9"));
+    assert_false(scree_strict_target("/a b") || scree_strict_target("/a\x7f") ||
+                 scree_strict_target("/\r") || scree_strict_target(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_base64_there_and_back),
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_model_names),
+        cmocka_unit_test(test_strict_headers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
