@@ -50,12 +50,10 @@ def make_groups():
     for group in groups:
         folder = group / f"scree-check-{os.getpid()}"
         folder.mkdir()
-        if (folder / "cpuset.mems").exists():
+        if (folder / "cgroup.clone_children").exists() and (folder / "cpuset.mems").exists():
             for name in ("cpuset.cpus", "cpuset.mems"):
                 (folder / name).write_text((group / name).read_text())
-            clone = folder / "cgroup.clone_children"
-            if clone.exists():
-                clone.write_text("1")
+            (folder / "cgroup.clone_children").write_text("1")
         made.append(folder)
     return made
 

@@ -23,6 +23,8 @@ CNI = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 MANIFESTS = pathlib.Path("/run/manifests")
 ACCEL = pathlib.Path("/dev/accel/accel0")
 CORES = ("fdab0000.npu", "fdac0000.npu", "fdad0000.npu")
+# How much longer everything may take, in a machine that is emulated.
+PATIENCE = int(os.environ.get("SCREE_CHECK_PATIENCE", "1"))
 # What the kubelet and kube-proxy would set for the whole machine.
 SETTINGS = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
             "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes")
@@ -48,8 +50,8 @@ def wait_for(what, test, seconds=60, every=0.2):
         value = test()
         if value:
             return value, time.monotonic() - began
-        if time.monotonic() - began > seconds:
-            raise Failure(f"not within {seconds} s: {what}")
+        if time.monotonic() - began > seconds * PATIENCE:
+            raise Failure(f"not within {seconds * PATIENCE} s: {what}")
         time.sleep(every)
 
 
@@ -424,5 +426,5 @@ class Node:
 def ask(url, body, seconds=20):
     """(answer, headers) of a picture sent to /infer."""
     request = urllib.request.Request(f"{url}/infer", data=body, headers={"Content-Type": "image/jpeg"})
-    with urllib.request.urlopen(request, timeout=seconds) as answer:
+    with urllib.request.urlopen(request, timeout=seconds * PATIENCE) as answer:
         return json.load(answer), dict(answer.headers)

@@ -97,6 +97,24 @@ void fake_end(struct fake_kubelet *fake)
 
 #define MAX_ARGUMENTS 48
 
+static void set_adversity(const struct fake_kubelet *fake)
+{
+#ifdef WITH_EMU
+    if (fake->clock || fake->chop) {
+        /* The loader goes on without a library that is not there. */
+        if (access(ADVERSITY, R_OK) < 0)
+            _exit(126);
+        (void)setenv("LD_PRELOAD", ADVERSITY, 1);
+    }
+    if (fake->clock)
+        (void)setenv("SCREE_TEST_CLOCK", fake->clock, 1);
+    if (fake->chop)
+        (void)setenv("SCREE_TEST_CHOP", fake->chop, 1);
+#else
+    (void)fake;
+#endif
+}
+
 void fake_start_plugin(struct fake_kubelet *fake, const char *const *arguments)
 {
     char listen[FAKE_PATH + 8];
@@ -133,6 +151,7 @@ void fake_start_plugin(struct fake_kubelet *fake, const char *const *arguments)
         (void)setpgid(0, 0);
         (void)dup2(log, STDOUT_FILENO);
         (void)dup2(log, STDERR_FILENO);
+        set_adversity(fake);
         execv(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }

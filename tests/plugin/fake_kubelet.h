@@ -47,6 +47,8 @@ struct fake_kubelet {
     char http[FAKE_DIR], log[FAKE_DIR];
     pid_t plugin;
     const char *faults; /* of the software NPU that the plugin runs on; NULL without that */
+    const char *clock;  /* file with the seconds by which its clock is wrong; see adversity.c */
+    const char *chop;   /* bytes that it may pass on at once */
     struct scree_loop loop;
     struct scree_service service;
     struct scree_unix_server server;

@@ -2,12 +2,14 @@
  * again, restarted, slow, refusing, hostile; with NPUs that come and go. */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -436,7 +438,7 @@ static void test_health_flips(void **state)
                  {1, 3, "ENXIO", "NodeNotOpenable"}};
     struct fake_kubelet fake;
     struct fake_call call;
-    char name[96];
+    char name[96], log[16384];
 
     (void)state;
     begin(&fake, NULL);
@@ -450,6 +452,9 @@ static void test_health_flips(void **state)
                        "npu_plugin_unhealthy_reason{npu=\"accel0\",reason=\"%s\"}",
                        cases[i].reason);
         assert_true(fake_metric(&fake, name) == 1);
+        (void)snprintf(name, sizeof name, "NPU unhealthy npu=accel0 reason=%s", cases[i].reason);
+        fake_log(&fake, log, sizeof log);
+        assert_non_null(strstr(log, name));
         assert_int_equal(allocate(&fake, &call, IDS("accel0-0")), SCREE_GRPC_FAILED_PRECONDITION);
         fake_call_end(&call);
         fake_machine(&fake, 1, 3, 0, "");
@@ -586,12 +591,20 @@ static void test_probe(void **state)
     fake_end(&fake);
 }
 
+static void assert_condition(const char *path, const char *expected)
+{
+    uint8_t *bytes;
+    size_t n;
+
+    assert_int_equal(scree_file_read(path, 4096, &bytes, &n, NULL), 0);
+    assert_non_null(memmem(bytes, n, expected, strlen(expected)));
+    free(bytes);
+}
+
 static void test_condition_file(void **state)
 {
     struct fake_kubelet fake;
     char path[FAKE_PATH];
-    uint8_t *bytes;
-    size_t n;
 
     (void)state;
     fake_start(&fake);
@@ -599,17 +612,115 @@ static void test_condition_file(void **state)
     fake_kubelet_begin(&fake);
     fake_start_plugin(&fake, IDS("--condition-file", path));
     assert_true(fake_run(&fake, is_registered, 10000));
-    assert_int_equal(scree_file_read(path, 4096, &bytes, &n, NULL), 0);
-    assert_non_null(memmem(bytes, n, "\"status\":\"True\"", 15));
-    free(bytes);
+    assert_condition(path, "\"status\":\"True\",\"reason\":\"NpuReady\"");
     fake_watch(&fake, fake_endpoint(&fake, (char[FAKE_PATH]){0}));
     fake_machine(&fake, 1, 0, 0, "");
     assert_true(fake_run(&fake, is_unhealthy, 5000));
-    assert_int_equal(scree_file_read(path, 4096, &bytes, &n, NULL), 0);
-    assert_non_null(memmem(bytes, n, "\"status\":\"False\",\"reason\":\"DriverNotBound\"", 41));
-    free(bytes);
+    assert_condition(path, "\"status\":\"False\",\"reason\":\"DriverNotBound\"");
+    fake_machine(&fake, 1, 3, 0, "");
+    assert_true(fake_run(&fake, is_healthy, 5000));
+    assert_condition(path, "\"status\":\"True\",\"reason\":\"NpuReady\"");
     fake_end(&fake);
 }
+
+/* ---- adversity ------------------------------------------------------------------------------- */
+
+/* All processes stop for a while, as in suspend: no look was missed, nothing was lost. */
+static void test_time_leaps(void **state)
+{
+    struct fake_kubelet fake;
+    struct fake_call call;
+
+    (void)state;
+    begin(&fake, NULL);
+    assert_int_equal(kill(fake.plugin, SIGSTOP), 0);
+    (void)fake_run(&fake, NULL, 3000);
+    assert_int_equal(kill(fake.plugin, SIGCONT), 0);
+    (void)fake_run(&fake, NULL, 1000);
+    assert_true(is_healthy(&fake));
+    assert_int_equal(fake.registration.n, 1);
+    assert_true(fake_metric(&fake, "npu_plugin_health_changes_total{npu=\"accel0\","
+                                   "to=\"unhealthy\"}") == 0);
+    assert_int_equal(allocate(&fake, &call, IDS("accel0-0")), SCREE_GRPC_OK);
+    fake_call_end(&call);
+    fake_end(&fake);
+}
+
+#ifdef WITH_EMU
+
+/* The clock is wrong by that much from now on; the year that it shows is in year[8]. */
+static void set_clock(const struct fake_kubelet *fake, long seconds, char *year)
+{
+    time_t then = time(NULL) + seconds;
+    struct tm parts;
+    char text[24];
+
+    (void)snprintf(text, sizeof text, "%ld", seconds);
+    assert_int_equal(scree_file_write(fake->clock, text, strlen(text), NULL), 0);
+    assert_non_null(gmtime_r(&then, &parts));
+    assert_int_not_equal(strftime(year, 8, "\n%Y-", &parts), 0);
+}
+
+/* Somebody sets the clock ten years ahead, and back to before it was: only the log shows it. */
+static void test_clock_is_set(void **state)
+{
+    struct fake_kubelet fake;
+    char path[FAKE_PATH], ahead[8], back[8], log[16384];
+
+    (void)state;
+    fake_start(&fake);
+    (void)snprintf(path, sizeof path, "%s/clock", fake.dir);
+    fake.clock = path;
+    fake_kubelet_begin(&fake);
+    fake_start_plugin(&fake, NULL);
+    assert_true(fake_run(&fake, is_registered, 10000));
+    fake_watch(&fake, fake_endpoint(&fake, (char[FAKE_PATH]){0}));
+    assert_true(fake_run(&fake, is_healthy, 5000));
+    set_clock(&fake, 3653L * 86400, ahead);
+    fake_machine(&fake, 1, 0, 0, "");
+    assert_true(fake_run(&fake, is_unhealthy, 5000));
+    set_clock(&fake, -3653L * 86400, back);
+    fake_machine(&fake, 1, 3, 0, "");
+    assert_true(fake_run(&fake, is_healthy, 5000));
+    fake_log(&fake, log, sizeof log);
+    assert_non_null(strstr(log, ahead));
+    assert_non_null(strstr(log, back));
+    assert_int_equal(fake.registration.n, 1);
+    fake_end(&fake);
+}
+
+/* The kernel takes and gives five bytes at a time, or none for now. */
+static void test_partial_writes(void **state)
+{
+    struct fake_kubelet fake;
+    struct fake_call call;
+    char text[32768], path[FAKE_PATH];
+
+    (void)state;
+    fake_start(&fake);
+    fake.chop = "5";
+    (void)snprintf(path, sizeof path, "%s/condition.json", fake.dir);
+    fake_kubelet_begin(&fake);
+    fake_start_plugin(&fake, IDS("--condition-file", path));
+    assert_true(fake_run(&fake, is_registered, 10000));
+    assert_true(fake.registration.options_told);
+    assert_true(fake.registration.cdi_was_there);
+    fake_watch(&fake, fake_endpoint(&fake, (char[FAKE_PATH]){0}));
+    assert_true(fake_run(&fake, is_healthy, 5000));
+    assert_int_equal(allocate(&fake, &call, IDS("accel0-0", "accel0-2")), SCREE_GRPC_OK);
+    assert_true(has_text(&call.reply, "SCREE_INSTANCES"));
+    fake_call_end(&call);
+    fake_get(&fake, "/metrics", text, sizeof text);
+    assert_non_null(strstr(text, "\nnpu_plugin_healthy{npu=\"accel0\"} 1\n"));
+    assert_condition(path, "\"status\":\"True\",\"reason\":\"NpuReady\"");
+    fake_machine(&fake, 1, 0, 0, "");
+    assert_true(fake_run(&fake, is_unhealthy, 5000));
+    read_cdi(&fake, text, sizeof text);
+    assert_int_equal(text[strcspn(text, "\n")], '\n');
+    fake_end(&fake);
+}
+
+#endif
 
 /* ---- the watcher's route --------------------------------------------------------------------- */
 
@@ -856,6 +967,11 @@ int main(void)
         cmocka_unit_test(test_kernel_log),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_condition_file),
+        cmocka_unit_test(test_time_leaps),
+#ifdef WITH_EMU
+        cmocka_unit_test(test_clock_is_set),
+        cmocka_unit_test(test_partial_writes),
+#endif
         cmocka_unit_test(test_watcher),
         cmocka_unit_test(test_malformed_peers),
         cmocka_unit_test(test_rapid_reset),
