@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The images: what is in them, that they are the same each time, and how large they are.
 
-usage: images.py ROOT [plugin|server]...
+usage: images.py ROOT [plugin|plugin-arm64|server|server-arm64|server-mesa]...
 
-Without names: the plugin's, which takes seconds. The server's is the whole program: minutes. Exit code 77:
-skipped, with the reason.
+Without names: the plugin's, which takes seconds. The server's is the whole program: minutes; server-mesa is that for
+arm64 with Mesa's delegate. Exit code 77: skipped, with the reason.
 """
 import gzip
 import hashlib
@@ -20,8 +20,12 @@ import tempfile
 
 ROOT = pathlib.Path(sys.argv[1])
 BUILD = ROOT / "deploy/image/build"
-# Bytes of the files, unpacked.
-LIMITS = {"plugin": 3_000_000, "server": 30_000_000}
+# Name: what to build, the options for it, and how many bytes the files may have, unpacked.
+IMAGES = {"plugin": ("plugin", [], 3_000_000),
+          "plugin-arm64": ("plugin", ["--arch", "arm64"], 3_000_000),
+          "server": ("server", [], 30_000_000),
+          "server-arm64": ("server", ["--arch", "arm64"], 30_000_000),
+          "server-mesa": ("server", ["--arch", "arm64", "--teflon", "trixie-backports"], 45_000_000)}
 PROGRAMS = {"plugin": "scree-device-plugin", "server": "scree"}
 
 
@@ -88,14 +92,15 @@ def check_containerfile(image, config):
     expect("Containerfile: no other command", ("\nCMD" in text) == ("Cmd" in own))
 
 
-def check(image, folder):
+def check(name, folder):
+    image, options, limit = IMAGES[name]
     one, two = folder / "one", folder / "two"
-    digest, config, entries = read(build(image, one))
-    expect("the same digest twice", digest == read(build(image, two))[0])
+    digest, config, entries = read(build(image, one, *options))
+    expect(f"{name}: the same digest twice, {digest}", digest == read(build(image, two, *options))[0])
     size = sum(len(data) for _, data in entries.values())
-    expect(f"{size / 1e6:.2f} MB of at most {LIMITS[image] / 1e6:.0f}", size <= LIMITS[image])
+    expect(f"{size / 1e6:.2f} MB of at most {limit / 1e6:.0f}", size <= limit)
     shutil.rmtree(two / "out")
-    plain = build(image, two, "--files")
+    plain = build(image, two, "--files", *options)
     files = {"/" + p.relative_to(plain).as_posix(): (p.stat().st_mode & 0o777, p.read_bytes())
              for p in plain.rglob("*") if p.is_file()}
     expect(f"the Containerfile copies the same {len(entries)} files", files == entries)
@@ -110,10 +115,23 @@ def check(image, folder):
     program = f"/usr/bin/{PROGRAMS[image]}"
     for place in (str(ROOT.resolve()), str(folder)):
         expect("no path of this machine in the program", place.encode() not in entries[program][1])
-    if image == "plugin":
-        done = subprocess.run([plain / program.lstrip("/"), "--version"], text=True, capture_output=True,
-                              check=True)
-        expect(done.stdout.strip(), done.stdout.startswith(PROGRAMS[image]))
+    user = config["config"]["User"]
+    expect(f"user {user}, labels", user == ("0:0" if image == "plugin" else "65532:65532") and
+           len(config["config"]["Labels"]) >= 5)
+    check_running(plain, program, options)
+
+
+def check_running(plain, program, options):
+    """The program starts with the image's files alone; that for another processor by an emulator."""
+    emulator = ["qemu-aarch64", "-L", plain] if options else []
+    loader = [] if emulator or "device-plugin" in program else [
+        next(plain.glob("lib*/ld-linux-*")), "--library-path", next(plain.glob("usr/lib/*-linux-gnu"))]
+    if emulator and not shutil.which(emulator[0]):
+        print("skipped running it: no qemu-aarch64")
+        return
+    done = subprocess.run([*emulator, *loader, plain / program.lstrip("/"), "--version"], text=True,
+                          capture_output=True, check=False)
+    expect(done.stdout.strip(), done.returncode == 0 and done.stdout.startswith(pathlib.Path(program).name))
 
 
 def main():
