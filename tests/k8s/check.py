@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 """A real node and what scree does on it, printed as it is seen.
 
-usage: check.py FOLDER TOOLS CONTAINERD standalone|cluster IMAGE.tar...    as process 1 of its namespaces; see tools/check_k8s
+usage: check.py FOLDER TOOLS CONTAINERD standalone|cluster|chart IMAGE.tar...    as process 1 of its namespaces; see tools/check_k8s
 
 Everything that is printed was observed in this run; the first thing that is not as it should be ends it with 1.
 """
 import pathlib
 import sys
 
+import chart
 import cluster
 import node as nodes
 import standalone
 from common import say
 from node import Failure
 
-SCENARIOS = {"standalone": standalone.SCENARIOS, "cluster": cluster.SCENARIOS}
+SCENARIOS = {"standalone": standalone.SCENARIOS, "cluster": cluster.SCENARIOS, "chart": chart.SCENARIOS}
 
 
 def main():

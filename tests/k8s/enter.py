@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs check.py in namespaces and cgroups of its own, and removes the cgroups.
 
-usage: enter.py FOLDER TOOLS CONTAINERD standalone|cluster IMAGE.tar...    as root
+usage: enter.py FOLDER TOOLS CONTAINERD standalone|cluster|chart IMAGE.tar...    as root
 """
 import os
 import pathlib
