@@ -263,6 +263,19 @@ static struct scree_session_options session_options(const struct scree_server_op
     };
 }
 
+/* Takes the folders of `path` (NULL: none) out of a text wherever they stand: clients are told why
+ * a model does not load, not where it lies. */
+static void hide_folders(char *text, const char *path)
+{
+    const char *name = path ? strrchr(path, '/') : NULL;
+    size_t n = name ? (size_t)(name - path) + 1 : 0;
+
+    for (char *at = text; n > 0 && (at = strstr(at, path)) != NULL;) {
+        memmove(at, at + n, strlen(at + n) + 1);
+        at += strlen(name + 1);
+    }
+}
+
 /* Loads the file of an entry; on failure what was loaded stays, and the reason is noted. */
 static int load(struct scree_repository *repository, struct entry *entry, struct scree_error *err)
 {
@@ -304,6 +317,9 @@ static int load(struct scree_repository *repository, struct entry *entry, struct
     }
     scree_served_unref(served);
     log_failed(options->log, entry, &why);
+    hide_folders(why.text, wanted.path);
+    hide_folders(why.text, wanted.labels);
+    hide_folders(why.text, wanted.session.delegate);
     pthread_mutex_lock(&repository->lock);
     (void)snprintf(entry->reason, sizeof entry->reason, "%s", why.text);
     pthread_mutex_unlock(&repository->lock);

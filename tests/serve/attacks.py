@@ -10,6 +10,7 @@ requests as it takes to know one; with fewer both are only printed.
 import contextlib
 import http.client
 import os
+import pathlib
 import re
 import resource
 import socket
@@ -504,6 +505,33 @@ def webp(w, h):
     return b"RIFF" + struct.pack("<I", 4 + len(lossless)) + b"WEBP" + lossless
 
 
+def jpeg_parts():
+    """A real JPEG: what is before its frame header, that, what is before its scan, the scan's header, the rest."""
+    jpeg = next(MODELS.glob("pictures/*.jpg")).read_bytes()
+    at, found = 2, {}
+    while 0xDA not in found:
+        n = 2 + struct.unpack(">H", jpeg[at + 2:at + 4])[0]
+        found[jpeg[at + 1] if jpeg[at + 1] not in (0xC1, 0xC2) else 0xC0] = (at, at + n)
+        at += n
+    (frame, after), (scan, data) = found[0xC0], found[0xDA]
+    return jpeg[:frame], jpeg[frame:after], jpeg[after:scan], jpeg[scan:data], jpeg[data:]
+
+
+def jpeg_of_four():
+    """One whose frame and scan have a fourth component, as CMYK has."""
+    before, frame, between, scan, rest = jpeg_parts()
+    frame = frame[:2] + struct.pack(">H", 20) + frame[4:9] + b"\4" + frame[10:19] + b"\4\x11\0"
+    scan = scan[:2] + struct.pack(">H", 14) + b"\4" + scan[5:11] + b"\4\0" + scan[-3:]
+    return before + frame + between + scan + rest
+
+
+def jpeg_of_scans(n):
+    """A progressive one of so many scans of its first coefficients."""
+    before, frame, between, scan, rest = jpeg_parts()
+    dc = scan[:-3] + b"\0\0\0" + rest[:64].replace(b"\xff", b"\0")
+    return before + b"\xff\xc2" + frame[2:] + between + dc * n + b"\xff\xd9"
+
+
 BOMBS = {
     "png of 65535 x 65535": png(65535, 65535),
     "png of 2^31 - 1 on each side": png(2**31 - 1, 2**31 - 1),
@@ -517,6 +545,10 @@ BOMBS = {
     "jpeg of 65535 x 1": jpeg_of(65535, 1),
     "jpeg of nothing": jpeg_of(0, 0),
     "jpeg that says it is progressive": jpeg_of(4000, 4000, 0xC2),
+    "jpeg of four components": jpeg_of_four(),
+    "jpeg of a thousand scans": jpeg_of_scans(1000),
+    "jpeg that is cut off": next(MODELS.glob("pictures/*.jpg")).read_bytes()[:300],
+    "jpeg of one pixel": jpeg_of(1, 1),
     "bmp of 2^31 - 1": bmp(2**31 - 1, 2**31 - 1),
     "bmp of -2^31": bmp(-2**31, -2**31),
     "bmp of 16000 x 16000": bmp(16000, 16000),
@@ -524,7 +556,7 @@ BOMBS = {
     "gif of 65535 x 65535": b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(20),
 }
 # Of small size, or decoded as far as they go, and what is behind is not looked at.
-HARMLESS = ("png whose data go on for 100 MB", "png of 6000 x 6000 in 110 KB", "jpeg that says it is progressive")
+HARMLESS = ("jpeg of four components", "jpeg of one pixel", "png whose data go on for 100 MB", "png of 6000 x 6000 in 110 KB", "jpeg that says it is progressive")
 
 
 def test_pictures_that_are_bombs():
@@ -543,6 +575,99 @@ def test_pictures_that_are_bombs():
             assert peak < 300 << 10, (name, peak)
         print(f"   {len(BOMBS)} bombs, {peak} KiB at the most")
         server.json("POST", "/infer", PICTURE)
+
+
+# ---- what errors tell ----
+
+def test_errors_tell_nothing_of_the_server():
+    """CVE-2025-23319 of Triton: no paths, no addresses of memory, and what a request had only escaped."""
+    with Server(models=("classifier",)) as server:
+        bad = server.folder / "bad"
+        bad.write_bytes(b"no model at all")
+        server.add("broken", 1, bad)
+        bad.unlink()
+        for _ in range(100):
+            if any("broken" in line for line in server.log):
+                break
+            time.sleep(0.05)
+        evil = '%3Cscript%3E%22%0D%0AX-Evil:%201'
+        tensor = b'{"inputs":[{"name":"<b>\\"\\u0000","datatype":"UINT8","shape":[1],"data":[1]}]}'
+        asked = [("POST", "/infer?model=broken", PICTURE), ("POST", "/v2/models/broken/infer", tensor),
+                 ("POST", "/v2/repository/models/broken/load", b""), ("POST", "/v2/repository/index", b""),
+                 ("GET", "/v2/models/broken", None), ("GET", "/v1/models/broken", None), ("GET", "/v1/stats", None),
+                 ("POST", "/v1/models/broken:predict", b"{}"), ("GET", "/v1/placement?model=broken", None),
+                 ("POST", f"/infer?model={evil}", PICTURE), ("GET", f"/{evil}", None),
+                 ("POST", f"/infer?top={evil}", PICTURE), ("POST", "/infer", b"no picture"),
+                 ("POST", "/v2/models/classifier/infer", tensor), ("POST", "/v2/models/classifier/infer", b"{"),
+                 ("POST", "/detect", b"\xff\xd8\xff"), ("GET", "/health", None), ("GET", "/readyz", None)]
+        for method, path, body in asked:
+            response, text = server.ask(method, path, body)
+            assert response.getheader("X-Evil") is None, path
+            assert not re.search(rb"0x[0-9a-f]{6}|\.c:\d", text), (path, text)
+            for secret in (str(server.folder), str(MODELS), "/tmp/", "/home/"):
+                assert secret.encode() not in text, (path, text)
+            assert b"<script>" not in text or response.getheader("Content-Type") == "application/json", (path, text)
+        index = {one["name"]: one["reason"] for one in server.json("POST", "/v2/repository/index")}
+        assert index["broken"].startswith("model.tflite: "), index
+        assert any(str(server.folder) in line for line in server.log), "whoever runs it is told the path"
+
+
+# ---- all of them ----
+
+# What is known to have been done to servers of this kind, and the tests where it is done to this one. A name with a
+# dot is a test of another file of this folder, one with a slash is a test in C, below tests.
+COVERED = {
+    "headers without an end; too many; too long": "test_headers_without_end",
+    "slow headers, bodies, chunks and reads, 1500 connections": (
+        "test_slow_headers", "test_slow_bodies", "test_slow_chunks", "test_slow_reads",
+        "test_what_waits_for_a_client_is_bounded"),
+    "connections of one address, and a flood of them": ("test_one_address_has_its_share", "test_a_flood_of_connections"),
+    "no descriptors left": "test_no_descriptors_left",
+    "a million chunks of one byte (CVE-2025-23310, 23311)": (
+        "server.test_chunks", "oip.test_a_million_chunks_of_one_byte"),
+    "error texts that tell names or paths (CVE-2025-23319, 23320, 23334)": "test_errors_tell_nothing_of_the_server",
+    "Content-Length 2^63, bodies over the limit (CVE-2025-33201)": (
+        "server.test_a_body_that_is_too_large_is_refused_by_its_headers", "ops.test_limits_that_are_settings"),
+    "compressed bombs (CVE-2025-33201)": ("oip.test_compressed_bodies", "rpc.test_compression",
+                                          "rpc.test_compression_by_hand"),
+    "shapes and sizes that overflow (CVE-2026-24173)": ("oip.test_shapes_that_overflow", "rpc.test_wrong_messages"),
+    "10^5 outputs, names twice (CVE-2026-24146)": ("oip.test_too_many_outputs", "rpc.test_wrong_messages"),
+    "model files whose offsets lie (CVE-2026-7482)": ("fuzz/fuzz_model.c", "pull.test_no_model",
+                                                      "server.test_models_come_and_go"),
+    "paths and digests that lead out (CVE-2026-7020, CVE-2024-37032)": (
+        "test_paths_that_lead_out", "pull.test_names", "pull.test_links_are_not_followed", "pull.test_a_wrong_digest",
+        "pull.test_hostile_archives", "fuzz/fuzz_catalog.c"),
+    "pictures: 1x1, 65535x65535, cut off, CMYK, 1000 scans (CVE-2026-22773)": (
+        "test_pictures_that_are_bombs", "ops.test_limits_of_pictures", "fuzz/fuzz_image.c"),
+    "HTTP/2 rapid reset and other floods (CVE-2023-44487)": (
+        "rpc.test_rapid_reset", "rpc.test_floods", "rpc.test_cancelled_work_is_bounded", "rpc.test_how_many_calls"),
+    "gRPC's slow ones: handshakes, messages, answers": ("rpc.test_tls", "rpc.test_messages_that_never_come",
+                                                        "rpc.test_answers_that_are_not_taken"),
+    "requests that can be read in two ways": ("test_requests_that_can_be_read_in_two_ways", "test_lines_that_are_odd"),
+    "pipelines, half-closed connections, odd methods": (
+        "test_pipelines", "test_clients_that_end_their_half", "test_methods_that_are_odd"),
+    "five times too much; models replaced meanwhile": (
+        "overload.test_five_times_too_much", "overload.test_models_replaced_under_load"),
+    "clients that are killed in the middle": "server.test_who_leaves_in_the_middle_leaves_room",
+    "listeners to events that do not read": "events.test_a_slow_reader_loses_its_place",
+    "strangers on zmq": ("frigate.test_strangers", "frigate.test_everything_is_answered", "fuzz/fuzz_zmtp.c"),
+    "kill -9 of the server, of a pull": ("ops.test_killed_at_any_moment", "pull.test_killed_at_any_moment"),
+    "a full disk": ("pull.test_a_full_disk", "pull.test_a_file_may_not_grow"),
+    "a delegate that dies at work": ("ops.test_a_delegate_that_dies_at_work", "ops.test_a_delegate_that_forgets_an_output"),
+}
+
+
+def test_the_list_is_true():
+    here = pathlib.Path(__file__).parent
+    for attack, tests in COVERED.items():
+        for test in (tests,) if isinstance(tests, str) else tests:
+            if "/" in test:
+                assert (here.parent / test).exists(), (attack, test)
+            elif "." in test:
+                file, name = test.split(".")
+                assert f"\ndef {name}(" in (here / f"{file}.py").read_text(), (attack, test)
+            else:
+                assert test in globals(), (attack, test)
 
 
 # ---- no descriptors ----

@@ -336,6 +336,44 @@ def test_systemd():
             assert process.wait(20) == 0
 
 
+def test_killed_at_any_moment():
+    """kill -9, loading, replacing or answering: the next server has the same ports, local socket and models."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        options = ("--port", str(port), "--no-grpc", "--zmq", f"ipc://{folder}/zmq",
+                   "--sandbox", "off")
+        with Server(*options, models=("classifier",)) as keeper:
+            models = keeper.folder
+            kept = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
+        models.mkdir()
+        for path, data in kept.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        for i in range(10):
+            process = subprocess.Popen(
+                [SCREE, "serve", "--models", str(models), "--address", "127.0.0.1", *options],
+                stderr=subprocess.PIPE, text=True)
+            if i % 2 or i == 0:
+                for line in process.stderr:
+                    if "listening on port" in line:
+                        break
+                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/infer?top=1", PICTURE,
+                                                timeout=20)
+                assert json.load(answer)["success"]
+                with socket.create_connection(("127.0.0.1", port), 20) as peer:
+                    peer.sendall(b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" %
+                                 len(PICTURE) + PICTURE[:i * 100 or len(PICTURE)])
+                    process.kill()
+            else:
+                time.sleep(0.01 * i)
+                process.kill()
+            process.stderr.close()
+            process.wait(20)
+        assert kept == {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
+        shutil.rmtree(models)
+
+
 def test_what_was_begun_is_ended():
     with Server(models=("classifier",)) as server:
         with socket.create_connection(("127.0.0.1", server.port), 20) as peer:
