@@ -50,6 +50,8 @@ struct scree_session {
     struct scree_offload *offload; /* NULL: everything is on the CPU */
     struct scree_shared_plan *shared;
     struct scree_pool *pool; /* NULL with one thread */
+    bool is_guest;           /* the pool is another session's */
+    int32_t n_rows, row;     /* see rows.h */
     bool is_long;            /* a run is worth waking the threads for as it begins */
     bool pins;               /* runs are on the processors of `pin` alone */
     cpu_set_t pin;

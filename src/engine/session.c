@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -5,6 +6,7 @@
 #include "base/checked.h"
 #include "cpu/fast.h"
 #include "engine/offload.h"
+#include "engine/rows.h"
 #include "ops/ops.h"
 
 #define ARENA_ALIGNMENT 64
@@ -156,8 +158,41 @@ static int bind(struct scree_session *session, struct scree_error *err)
     return bind_calls(session, err);
 }
 
+/* The threads of another session. */
+static void share_threads(struct scree_session *session, const struct scree_session *beside)
+{
+    session->is_guest = true;
+    session->pins = beside->pins;
+    session->pin = beside->pin;
+    session->pool = beside->pool;
+}
+
+/* The first dimension of a tensor if it is that of the batch so far (0: any), else -1. */
+static int32_t join_rows(const struct scree_session *session, int32_t index, int32_t n_rows)
+{
+    const struct scree_operand *operand = &session->operands[index];
+
+    if (operand->dynamic || operand->shape.rank < 1 || operand->shape.dims[0] < 1 ||
+        (n_rows != 0 && operand->shape.dims[0] != n_rows))
+        return -1;
+    return operand->shape.dims[0];
+}
+
+static int32_t count_rows(const struct scree_session *session)
+{
+    const struct scree_subgraph *subgraph = session->shared->plan.subgraph;
+    int32_t n_rows = 0;
+
+    for (uint32_t i = 0; n_rows >= 0 && i < scree_session_n_inputs(session); i++)
+        n_rows = join_rows(session, subgraph->inputs[i], n_rows);
+    for (uint32_t i = 0; n_rows >= 0 && i < scree_session_n_outputs(session); i++)
+        n_rows = join_rows(session, subgraph->outputs[i], n_rows);
+    return n_rows > 0 ? n_rows : 0;
+}
+
 static int init_session(struct scree_session *session, struct scree_model *model,
-                        const struct scree_session_options *options, struct scree_error *err)
+                        const struct scree_session_options *options,
+                        const struct scree_session *beside, struct scree_error *err)
 {
     uint32_t n_shapes = options->n_input_shapes;
     int rc;
@@ -168,7 +203,9 @@ static int init_session(struct scree_session *session, struct scree_model *model
     rc = scree_model_plan(model, n_shapes > 0 ? options->shapes : NULL, &session->shared, err);
     if (rc >= 0)
         rc = scree_offload_new(model, options, &session->shared, &session->offload, err);
-    if (rc >= 0)
+    if (rc >= 0 && beside)
+        share_threads(session, beside);
+    else if (rc >= 0)
         rc = start_threads(session, options->n_threads, err);
     if (rc >= 0)
         rc = alloc_arena(session, err);
@@ -178,13 +215,17 @@ static int init_session(struct scree_session *session, struct scree_model *model
         rc = bind(session, err);
     if (rc >= 0 && session->offload)
         scree_offload_bind(session->offload, session);
-    if (rc >= 0)
-        scree_session_reset(session);
-    return rc;
+    if (rc < 0)
+        return rc;
+    session->n_rows = count_rows(session);
+    session->row = -1;
+    scree_session_reset(session);
+    return 0;
 }
 
-int scree_session_new(struct scree_model *model, const struct scree_session_options *options,
-                      struct scree_session **ret_session, struct scree_error *err)
+static int new_session(struct scree_model *model, const struct scree_session_options *options,
+                       const struct scree_session *beside, struct scree_session **ret_session,
+                       struct scree_error *err)
 {
     static const struct scree_session_options defaults = {0};
     struct scree_session *session = calloc(1, sizeof *session);
@@ -195,7 +236,7 @@ int scree_session_new(struct scree_model *model, const struct scree_session_opti
     scree_arena_init(&session->tables, MAX_TABLES_BYTES);
     scree_arena_init(&session->dynamic_params, MAX_TABLES_BYTES);
     session->model = scree_model_ref(model);
-    rc = init_session(session, model, options ? options : &defaults, err);
+    rc = init_session(session, model, options ? options : &defaults, beside, err);
     if (rc < 0) {
         scree_session_free(session);
         return rc;
@@ -204,11 +245,25 @@ int scree_session_new(struct scree_model *model, const struct scree_session_opti
     return 0;
 }
 
+int scree_session_new(struct scree_model *model, const struct scree_session_options *options,
+                      struct scree_session **ret_session, struct scree_error *err)
+{
+    return new_session(model, options, NULL, ret_session, err);
+}
+
+int scree_session_new_beside(struct scree_session *beside,
+                             const struct scree_session_options *options,
+                             struct scree_session **ret_session, struct scree_error *err)
+{
+    return new_session(beside->model, options, beside, ret_session, err);
+}
+
 void scree_session_free(struct scree_session *session)
 {
     if (!session)
         return;
-    scree_pool_free(session->pool);
+    if (!session->is_guest)
+        scree_pool_free(session->pool);
     scree_offload_free(session->offload);
     for (uint32_t i = 0; session->dynamic && i < session->shared->plan.subgraph->n_tensors; i++)
         free(session->dynamic[i].data);
@@ -235,6 +290,15 @@ uint32_t scree_session_n_outputs(const struct scree_session *session)
     return scree_model_n_outputs(session->model);
 }
 
+/* Makes a view of all rows one of a single row. */
+static void narrow(struct scree_tensor *tensor, int32_t row)
+{
+    tensor->bytes /= (size_t)tensor->shape.dims[0];
+    tensor->shape.dims[0] = 1;
+    if (tensor->data)
+        tensor->data = (uint8_t *)tensor->data + (size_t)row * tensor->bytes;
+}
+
 static void view(const struct scree_session *session, int32_t index,
                  struct scree_tensor *ret_tensor)
 {
@@ -246,6 +310,19 @@ static void view(const struct scree_session *session, int32_t index,
                           known ? &operand->shape : &unknown, ret_tensor);
     ret_tensor->bytes = known ? operand->bytes : 0;
     ret_tensor->data = known ? operand->data : NULL;
+    if (session->row >= 0)
+        narrow(ret_tensor, session->row);
+}
+
+int32_t scree_session_n_rows(const struct scree_session *session)
+{
+    return session->n_rows;
+}
+
+void scree_session_view_row(struct scree_session *session, int32_t row)
+{
+    assert(row >= -1 && row < session->n_rows);
+    session->row = row;
 }
 
 int scree_session_input(const struct scree_session *session, uint32_t index,

@@ -160,6 +160,7 @@ void scree_api_oip_config(void *context, struct scree_request *request)
     struct scree_served *served;
     struct scree_error err;
     int rc = find(server, request, &served, &err);
+    json_t *config;
     int32_t batch;
 
     if (rc < 0) {
@@ -167,16 +168,20 @@ void scree_api_oip_config(void *context, struct scree_request *request)
         return;
     }
     batch = scree_oip_max_batch(served);
-    scree_api_json(
-        request, 200,
-        json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:[{s:s, s:s, s:i}]}", "name", served->name,
-                  "platform", "litert_tflite", "backend", "scree", "default_model_filename",
-                  "model.tflite", "max_batch_size", batch, "input",
-                  tensors_json(served, true, batch > 0 ? batched_input : whole_input), "output",
-                  tensors_json(served, false, batch > 0 ? batched_output : whole_output),
-                  "instance_group", "name", served->name, "kind",
-                  served->ran == SCREE_RAN_CPU ? "KIND_CPU" : "KIND_MODEL", "count",
-                  (int)served->n_instances));
+    config = json_pack(
+        "{s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:[{s:s, s:s, s:i}]}", "name", served->name,
+        "platform", "litert_tflite", "backend", "scree", "default_model_filename", "model.tflite",
+        "max_batch_size", batch, "input",
+        tensors_json(served, true, batch > 0 ? batched_input : whole_input), "output",
+        tensors_json(served, false, batch > 0 ? batched_output : whole_output), "instance_group",
+        "name", served->name, "kind", served->ran == SCREE_RAN_CPU ? "KIND_CPU" : "KIND_MODEL",
+        "count", (int)served->n_instances);
+    if (scree_served_batch(served) > 0)
+        json_object_set_new(
+            config, "dynamic_batching",
+            json_pack("{s:[i], s:I}", "preferred_batch_size", (int)scree_served_batch(served),
+                      "max_queue_delay_microseconds", (json_int_t)(served->batch_delay_ns / 1000)));
+    scree_api_json(request, 200, config);
     scree_served_unref(served);
 }
 
@@ -187,25 +192,42 @@ static json_t *duration_json(uint64_t count, uint64_t ns)
     return json_pack("{s:I, s:I}", "count", (json_int_t)count, "ns", (json_int_t)ns);
 }
 
+/* Of runs, by the rows that they had. */
+static json_t *batches_json(const struct scree_served *served)
+{
+    json_t *list = json_array();
+
+    for (int rows = 1; rows <= SCREE_SERVED_MAX_BATCH; rows++) {
+        const struct scree_batch_stats *stats = &served->stats.batches[rows];
+        uint64_t n = stats->n;
+
+        if (n > 0)
+            json_array_append_new(list,
+                                  json_pack("{s:i, s:o, s:o, s:o}", "batch_size", rows,
+                                            "compute_input", duration_json(n, stats->input_ns),
+                                            "compute_infer", duration_json(n, stats->compute_ns),
+                                            "compute_output", duration_json(n, stats->output_ns)));
+    }
+    return list;
+}
+
 static json_t *stats_json(struct scree_served *served)
 {
     const struct scree_served_stats *stats = &served->stats;
     uint64_t n = stats->n_ok, input_ns = stats->decode_ns + stats->preprocess_ns;
 
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:{}, s:[{s:i, s:o, "
-        "s:o, s:o}], s:[{s:s, s:i, s:I}]}",
+        "{s:s, s:s, s:I, s:I, s:I, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:{}, s:o, "
+        "s:[{s:s, s:i, s:I}]}",
         "name", served->name, "version", served->version, "last_inference",
-        (json_int_t)stats->last_ms, "inference_count", (json_int_t)n, "execution_count",
-        (json_int_t)n, "inference_stats", "success", duration_json(n, stats->ok_ns), "fail",
-        duration_json(stats->n_failed, stats->failed_ns), "queue",
+        (json_int_t)stats->last_ms, "inference_count", (json_int_t)stats->n_rows, "execution_count",
+        (json_int_t)stats->n_runs, "inference_stats", "success", duration_json(n, stats->ok_ns),
+        "fail", duration_json(stats->n_failed, stats->failed_ns), "queue",
         duration_json(n, stats->queue_ns), "compute_input", duration_json(n, input_ns),
         "compute_infer", duration_json(n, stats->compute_ns), "compute_output",
         duration_json(n, stats->postprocess_ns), "cache_hit", duration_json(0, 0), "cache_miss",
-        duration_json(0, 0), "response_stats", "batch_stats", "batch_size", 1, "compute_input",
-        duration_json(n, input_ns), "compute_infer", duration_json(n, stats->compute_ns),
-        "compute_output", duration_json(n, stats->postprocess_ns), "memory_usage", "type", "CPU",
-        "id", 0, "byte_size", (json_int_t)served->n_bytes);
+        duration_json(0, 0), "response_stats", "batch_stats", batches_json(served), "memory_usage",
+        "type", "CPU", "id", 0, "byte_size", (json_int_t)served->n_bytes);
 }
 
 static void add_stats(void *context, const struct scree_repository_entry *entry)

@@ -67,13 +67,14 @@ static json_t *counts_json(struct scree_served *served)
     uint32_t waiting, busy;
 
     scree_turns_count(&served->turns, &waiting, &busy);
-    return json_pack("{s:I, s:I, s:i, s:i, s:i, s:i, s:{s:f, s:f, s:f, s:f, s:f}}", "ok",
-                     (json_int_t)n, "failed", (json_int_t)stats->n_failed, "waiting", (int)waiting,
-                     "queue", (int)served->turns.max_waiting, "busy", (int)busy, "instances",
-                     (int)served->n_instances, "mean_ms", "queue", mean_ms(stats->queue_ns, n),
-                     "decode", mean_ms(stats->decode_ns, n), "preprocess",
-                     mean_ms(stats->preprocess_ns, n), "compute", mean_ms(stats->compute_ns, n),
-                     "postprocess", mean_ms(stats->postprocess_ns, n));
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:{s:f, s:f, s:f, s:f, s:f}}", "ok",
+        (json_int_t)n, "failed", (json_int_t)stats->n_failed, "rows", (json_int_t)stats->n_rows,
+        "runs", (json_int_t)stats->n_runs, "batch", (int)scree_served_batch(served), "waiting",
+        (int)waiting, "queue", (int)served->turns.max_waiting, "busy", (int)busy, "instances",
+        (int)served->n_instances, "mean_ms", "queue", mean_ms(stats->queue_ns, n), "decode",
+        mean_ms(stats->decode_ns, n), "preprocess", mean_ms(stats->preprocess_ns, n), "compute",
+        mean_ms(stats->compute_ns, n), "postprocess", mean_ms(stats->postprocess_ns, n));
 }
 
 static void describe_model(void *context, const struct scree_repository_entry *entry)
@@ -148,7 +149,7 @@ void scree_api_placement(void *context, struct scree_request *request)
     }
     scree_api_json(request, 200,
                    json_pack("{s:s, s:s, s:o}", "model", served->name, "version", served->version,
-                             "nodes", nodes_json(served->instances[0].session)));
+                             "nodes", nodes_json(served->instances[0].sessions[0])));
     scree_served_unref(served);
 }
 

@@ -42,6 +42,8 @@ static const struct scree_option model_settings[] = {
     OF_MODEL(TEXT, versions, "versions", "POLICY", 0, 0),
     OF_MODEL(TEXT, device, "device", "DEVICE", 0, 0),
     OF_MODEL(AUTO, instances, "instances", "N", 1, SCREE_TURNS_MAX_THINGS - 1),
+    OF_MODEL(AUTO, batch, "batch", "N", 1, SCREE_SERVED_MAX_BATCH),
+    OF_MODEL(INT, batch_delay_us, "batch-delay", "US", 0, 100000),
     OF_MODEL(INT, queue, "queue", "N", 0, 10000),
     OF_MODEL(AUTO, threads, "threads", "N", 1, 64),
     OF_MODEL(CHOICE, resize, "resize", "exact|fast", 0, 0),
@@ -49,7 +51,14 @@ static const struct scree_option model_settings[] = {
     {0}};
 
 static const struct scree_model_options nothing_else = {
-    .instances = -1, .queue = -1, .threads = -1, .resize = -1, .deadline_ms = -1};
+    .instances = -1,
+    .queue = -1,
+    .threads = -1,
+    .resize = -1,
+    .deadline_ms = -1,
+    .batch = -1,
+    .batch_delay_us = -1,
+};
 
 void scree_config_init(struct scree_config *config)
 {
@@ -328,6 +337,8 @@ void scree_config_model(const struct scree_config *config, const char *name,
         .versions = model.versions ? model.versions : server->versions,
         .device = model.device ? model.device : server->device,
         .instances = model.instances >= 0 ? model.instances : server->instances,
+        .batch = model.batch >= 0 ? model.batch : server->batch,
+        .batch_delay_us = model.batch_delay_us >= 0 ? model.batch_delay_us : server->batch_delay_us,
         .queue = model.queue >= 0 ? model.queue : server->queue,
         .threads = model.threads >= 0 ? model.threads : server->threads,
         .resize = model.resize >= 0 ? model.resize : server->resize,

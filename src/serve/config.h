@@ -54,7 +54,8 @@ struct scree_model_options {
     const char *labels;   /* NULL: the model's own */
     const char *versions; /* texts, NULL: as the server's */
     const char *device;
-    int instances, queue, threads, resize, deadline_ms; /* -1: as the server's */
+    /* -1: as the server's */
+    int instances, queue, threads, resize, deadline_ms, batch, batch_delay_us;
 };
 
 #define SCREE_CONFIG_MAX_MODELS 64

@@ -6,12 +6,17 @@
 #include <string.h>
 
 /* Upper bounds of the buckets, in seconds: fine where an NPU answers, coarse behind. */
-static const double bounds[] = {.001, .002, .005, .0075, .01, .0125, .015, .02,
-                                .025, .033, .05,  .1,    .25, .5,    1,    2.5};
+static const double seconds[] = {.001, .002, .005, .0075, .01, .0125, .015, .02,
+                                 .025, .033, .05,  .1,    .25, .5,    1,    2.5};
 
-#define N_BOUNDS (sizeof bounds / sizeof bounds[0])
+#define N_BOUNDS (sizeof seconds / sizeof seconds[0])
 
-enum kind { COUNTER, GAUGE, HISTOGRAM };
+/* The same for numbers of things. */
+static const double sizes[] = {1, 2, 4, 8, 16, 32, 64};
+
+#define N_SIZES (sizeof sizes / sizeof sizes[0])
+
+enum kind { COUNTER, GAUGE, HISTOGRAM, SIZES };
 
 static const struct {
     enum kind kind;
@@ -110,18 +115,28 @@ void scree_metrics_set(struct scree_metrics *metrics, enum scree_metric metric, 
     pthread_mutex_unlock(&metrics->lock);
 }
 
-void scree_metrics_observe(struct scree_metrics *metrics, enum scree_metric metric,
-                           const char *labels, double seconds)
+/* The upper bounds of a histogram's buckets, double[*ret_n]. */
+static const double *bounds_of(enum scree_metric metric, size_t *ret_n)
 {
-    struct series *series;
-    size_t i = 0;
+    bool is_size = descriptions[metric].kind == SIZES;
 
-    while (i < N_BOUNDS && seconds > bounds[i])
+    *ret_n = is_size ? N_SIZES : N_BOUNDS;
+    return is_size ? sizes : seconds;
+}
+
+void scree_metrics_observe(struct scree_metrics *metrics, enum scree_metric metric,
+                           const char *labels, double value)
+{
+    size_t i = 0, n_bounds;
+    const double *bounds = bounds_of(metric, &n_bounds);
+    struct series *series;
+
+    while (i < n_bounds && value > bounds[i])
         i++;
     pthread_mutex_lock(&metrics->lock);
     series = find(metrics, metric, labels);
     if (series) {
-        series->value += seconds;
+        series->value += value;
         series->buckets[i]++;
     }
     pthread_mutex_unlock(&metrics->lock);
@@ -170,15 +185,19 @@ static void format_value(double value, char *text, size_t n)
         (void)snprintf(text, n, "%.6f", value);
 }
 
-static void add_histogram(struct scree_buffer *text, const char *name, const struct series *series)
+static void add_histogram(struct scree_buffer *text, enum scree_metric metric,
+                          const struct series *series)
 {
+    const char *name = descriptions[metric].name;
+    size_t n_bounds;
+    const double *bounds = bounds_of(metric, &n_bounds);
     uint64_t total = 0;
     char value[32], le[32];
 
-    for (size_t i = 0; i <= N_BOUNDS; i++) {
+    for (size_t i = 0; i <= n_bounds; i++) {
         total += series->buckets[i];
         (void)snprintf(value, sizeof value, "%llu", (unsigned long long)total);
-        if (i < N_BOUNDS)
+        if (i < n_bounds)
             (void)snprintf(le, sizeof le, "le=\"%g\"", bounds[i]);
         else
             (void)snprintf(le, sizeof le, "le=\"+Inf\"");
@@ -189,9 +208,10 @@ static void add_histogram(struct scree_buffer *text, const char *name, const str
     add_line(text, name, "_sum", series->labels, "", value);
 }
 
-static void add_metric(struct scree_buffer *text, int metric, const struct series *series)
+static void add_metric(struct scree_buffer *text, enum scree_metric metric,
+                       const struct series *series)
 {
-    static const char *const kinds[] = {"counter", "gauge", "histogram"};
+    static const char *const kinds[] = {"counter", "gauge", "histogram", "histogram"};
     const char *name = descriptions[metric].name;
     char head[512], value[32];
     int n = snprintf(head, sizeof head, "# HELP %s %s\n# TYPE %s %s\n", name,
@@ -199,8 +219,8 @@ static void add_metric(struct scree_buffer *text, int metric, const struct serie
 
     scree_buffer_add(text, head, (size_t)n);
     for (; series; series = series->next) {
-        if (descriptions[metric].kind == HISTOGRAM) {
-            add_histogram(text, name, series);
+        if (descriptions[metric].kind >= HISTOGRAM) {
+            add_histogram(text, metric, series);
             continue;
         }
         format_value(series->value, value, sizeof value);
@@ -213,6 +233,6 @@ void scree_metrics_write(struct scree_metrics *metrics, struct scree_buffer *tex
     pthread_mutex_lock(&metrics->lock);
     for (int i = 0; i < SCREE_N_METRICS; i++)
         if (metrics->series[i])
-            add_metric(text, i, metrics->series[i]);
+            add_metric(text, (enum scree_metric)i, metrics->series[i]);
     pthread_mutex_unlock(&metrics->lock);
 }

@@ -38,9 +38,9 @@ void scree_metrics_add(struct scree_metrics *metrics, enum scree_metric metric, 
 void scree_metrics_set(struct scree_metrics *metrics, enum scree_metric metric, const char *labels,
                        double value);
 
-/* One measurement of a histogram, in seconds. */
+/* One measurement of a histogram: in seconds, or, of sizes, a number of things. */
 void scree_metrics_observe(struct scree_metrics *metrics, enum scree_metric metric,
-                           const char *labels, double seconds);
+                           const char *labels, double value);
 
 /* Forgets the series of a gauge, before those that are there now are set. */
 void scree_metrics_clear(struct scree_metrics *metrics, enum scree_metric metric);

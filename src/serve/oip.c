@@ -172,6 +172,8 @@ int scree_oip_describe(const struct scree_served *served, bool is_input, uint32_
     };
     for (uint32_t i = 0; i < ret->rank; i++)
         ret->dims[i] = tensor.shape.dims[i];
+    if (scree_served_batch(served) > 0)
+        ret->dims[0] = -1;
     rc = type_of(tensor.type, &ret->type);
     return rc < 0 ? scree_fail(err, ENOTSUP, "tensor %s is of type %s, which no request can have",
                                tensor.name, scree_type_name(tensor.type))
@@ -206,7 +208,9 @@ int32_t scree_oip_max_batch(const struct scree_served *served)
 {
     int32_t rows = common_rows(served);
 
-    return rows < 0 ? SCREE_OIP_MAX_ROWS : rows;
+    if (rows < 0)
+        return SCREE_OIP_MAX_ROWS;
+    return scree_served_batch(served) > 0 ? (int32_t)scree_served_batch(served) : rows;
 }
 
 /* ---- a request on its way ---- */
@@ -214,7 +218,7 @@ int32_t scree_oip_max_batch(const struct scree_served *served)
 /* An input of the model and what the request has for it. */
 struct source {
     const struct scree_oip_tensor *tensor;
-    struct scree_image **images; /* [n_rows] if they are pictures */
+    uint8_t **pictures; /* [n_rows] if they are pictures: inputs made of them */
 };
 
 /* An output of the model that is asked for. */
@@ -228,7 +232,8 @@ struct job {
     struct scree_served *served;
     struct scree_oip_request *request;
     struct scree_oip_response *response;
-    int32_t model_rows; /* common_rows() */
+    int32_t model_rows;   /* common_rows() */
+    uint32_t max_at_once; /* rows of one run */
     uint32_t n_inputs, n_rows, row;
     struct source sources[SCREE_OIP_MAX_INPUTS]; /* by the model's inputs */
     struct sink sinks[SCREE_OIP_MAX_OUTPUTS];    /* by the response's outputs */
@@ -299,7 +304,8 @@ static int check_numbers(struct job *job, const struct scree_oip_tensor *tensor,
 
     if (rc < 0)
         return rc;
-    any_rows = is_rowwise(job, wanted) && (job->request->any_rows || job->model_rows < 0);
+    any_rows = is_rowwise(job, wanted) && (job->request->any_rows || job->model_rows < 0 ||
+                                           scree_served_batch(job->served) > 0);
     if (!same && !(any_rows && shape_fits(tensor, wanted, 1)))
         return fail_shape(tensor, wanted, err);
     if (tensor->n != n * scree_oip_types[tensor->type].n_bytes)
@@ -347,8 +353,8 @@ static int check_pictures(struct job *job, struct source *source,
             return scree_fail(err, EINVAL, "input %s: element %zu is cut off", wanted->name, i);
     if (at != end)
         return scree_fail(err, EINVAL, "input %s: more data than elements", wanted->name);
-    source->images = calloc(n, sizeof(struct scree_image *));
-    return source->images ? 0 : scree_fail_memory(err, n * sizeof(struct scree_image *));
+    source->pictures = calloc(n, sizeof *source->pictures);
+    return source->pictures ? 0 : scree_fail_memory(err, n * sizeof *source->pictures);
 }
 
 static int check_input(struct job *job, struct source *source, const struct scree_tensor *wanted,
@@ -475,49 +481,52 @@ static int assign_outputs(struct job *job, struct scree_error *err)
 
 /* ---- a row ---- */
 
-static int decode_row(struct job *job, struct source *source, struct scree_times *times,
-                      struct scree_error *err)
+static int prepare_row(struct job *job, struct source *source, uint32_t row,
+                       struct scree_times *times, struct scree_error *err)
 {
     const struct scree_oip_request *request = job->request;
     const uint8_t *at = source->tensor->bytes, *end = at + source->tensor->n, *element = at;
     size_t n = 0;
 
-    for (uint32_t i = 0; i <= job->row; i++)
+    for (uint32_t i = 0; i <= row; i++)
         (void)next_element(&at, end, &element, &n);
-    return scree_served_decode(job->served, request->priority, request->deadline_ns, element, n,
-                               false, times, &source->images[job->row], err);
+    return scree_served_prepare(job->served, request->priority, request->deadline_ns, element, n,
+                                times, &source->pictures[row], err);
 }
 
-static int decode_pictures(struct job *job, struct scree_times *times, struct scree_error *err)
+/* Makes inputs of the pictures of the next n rows. */
+static int prepare_pictures(struct job *job, uint32_t n, struct scree_times *times,
+                            struct scree_error *err)
 {
     int rc = 0;
 
-    for (uint32_t i = 0; rc >= 0 && i < job->n_inputs; i++)
-        if (job->sources[i].images)
-            rc = decode_row(job, &job->sources[i], times, err);
+    for (uint32_t i = 0; i < job->n_inputs; i++)
+        for (uint32_t k = 0; rc >= 0 && job->sources[i].pictures && k < n; k++)
+            rc = prepare_row(job, &job->sources[i], job->row + k, times, err);
     return rc;
 }
 
-/* Fills a session's inputs with the row. */
-static int fill(void *context, struct scree_session *session, struct scree_error *err)
+/* Fills a session's inputs with row `row` of those that run now. */
+static int fill(void *context, uint32_t row, struct scree_session *session, struct scree_error *err)
 {
     struct job *job = context;
     int rc = 0;
 
+    (void)err;
+    row += job->row;
     for (uint32_t i = 0; rc >= 0 && i < job->n_inputs; i++) {
         const struct source *source = &job->sources[i];
         struct scree_tensor input;
 
         rc = scree_session_input(session, i, &input);
-        if (rc < 0)
-            return rc;
-        if (source->images) {
-            rc = scree_session_set_image(session, i, source->images[job->row],
-                                         &job->served->picture, NULL, err);
-            scree_image_free(source->images[job->row]);
-            source->images[job->row] = NULL;
-        } else if (input.bytes > 0) {
-            memcpy(input.data, source->tensor->bytes + job->row * input.bytes, input.bytes);
+        if (rc < 0 || input.bytes == 0)
+            continue;
+        if (source->pictures) {
+            memcpy(input.data, source->pictures[row], input.bytes);
+            free(source->pictures[row]);
+            source->pictures[row] = NULL;
+        } else {
+            memcpy(input.data, source->tensor->bytes + row * input.bytes, input.bytes);
         }
     }
     return rc;
@@ -581,13 +590,13 @@ static int take_classes(struct job *job, struct scree_oip_output *output, uint32
 }
 
 static int take_output(struct job *job, struct scree_oip_output *output, struct sink *sink,
-                       const struct scree_tensor *tensor, struct scree_error *err)
+                       uint32_t row, const struct scree_tensor *tensor, struct scree_error *err)
 {
     if (tensor->shape.rank < 0 || (!tensor->data && tensor->bytes > 0))
         return scree_fail(err, EIO, "output %s has no data", tensor->name);
     if (sink->n_classes > 0)
         return take_classes(job, output, sink->n_classes, tensor, err);
-    if (job->row == 0)
+    if (row == 0)
         sink->first = *tensor;
     else if (memcmp(&sink->first.shape, &tensor->shape, sizeof tensor->shape) != 0)
         return scree_fail(err, ENOTSUP, "output %s: rows of different shapes", tensor->name);
@@ -598,8 +607,9 @@ static int take_output(struct job *job, struct scree_oip_output *output, struct 
     return 0;
 }
 
-/* Reads a session's outputs after the row. */
-static int take(void *context, const struct scree_session *session, struct scree_error *err)
+/* Reads a session's outputs after row `row` of those that run now. */
+static int take(void *context, uint32_t row, const struct scree_session *session,
+                struct scree_error *err)
 {
     struct job *job = context;
     struct scree_oip_response *response = job->response;
@@ -611,7 +621,7 @@ static int take(void *context, const struct scree_session *session, struct scree
 
         rc = scree_session_output(session, job->sinks[i].index, &tensor);
         if (rc >= 0)
-            rc = take_output(job, output, &job->sinks[i], &tensor, err);
+            rc = take_output(job, output, &job->sinks[i], job->row + row, &tensor, err);
         if (output->data.failed)
             rc = scree_fail(err, ENOMEM, "no memory for the outputs");
         output->tensor.bytes = output->data.bytes;
@@ -637,19 +647,21 @@ static bool is_gone(const void *context)
     return request->is_gone && request->is_gone(request->context);
 }
 
-static int run_row(struct job *job, struct scree_error *err)
+/* Runs the next n rows. */
+static int run_rows(struct job *job, uint32_t n, struct scree_error *err)
 {
     const struct scree_oip_request *request = job->request;
     const struct scree_tensor_ask ask = {
         .priority = request->priority,
         .deadline_ns = request->deadline_ns,
+        .n_rows = n,
         .fill = fill,
         .take = take,
         .is_gone = is_gone,
         .context = job,
     };
     struct scree_times times = {0};
-    int rc = decode_pictures(job, &job->response->times, err);
+    int rc = prepare_pictures(job, n, &job->response->times, err);
 
     if (rc >= 0)
         rc = scree_served_run(job->served, &ask, &times, err);
@@ -673,6 +685,8 @@ static int name_raw_input(struct job *job, struct scree_oip_tensor *ret, struct 
         return scree_fail(err, ENOTSUP, "the input's type cannot be sent");
     ret->name = input.name;
     set_shape(ret, &input);
+    if (scree_served_batch(job->served) > 0 && input.bytes > 0 && ret->n % input.bytes == 0)
+        ret->dims[0] = (int64_t)(ret->n / input.bytes);
     return 0;
 }
 
@@ -684,19 +698,24 @@ static int run_job(struct job *job, struct scree_error *err)
         rc = check_inputs(job, err);
     if (rc >= 0)
         rc = assign_outputs(job, err);
-    for (job->row = 0; rc >= 0 && job->row < job->n_rows; job->row++)
-        rc = run_row(job, err);
+    while (rc >= 0 && job->row < job->n_rows) {
+        uint32_t left = job->n_rows - job->row,
+                 n = left < job->max_at_once ? left : job->max_at_once;
+
+        rc = run_rows(job, n, err);
+        job->row += n;
+    }
     return rc;
 }
 
-static void free_images(struct job *job)
+static void free_pictures(struct job *job)
 {
     for (uint32_t i = 0; i < job->n_inputs && i < SCREE_OIP_MAX_INPUTS; i++) {
-        struct scree_image **images = job->sources[i].images;
+        uint8_t **pictures = job->sources[i].pictures;
 
-        for (uint32_t k = 0; images && k < job->n_rows; k++)
-            scree_image_free(images[k]);
-        free(images);
+        for (uint32_t k = 0; pictures && k < job->n_rows; k++)
+            free(pictures[k]);
+        free(pictures);
     }
 }
 
@@ -726,11 +745,12 @@ int scree_oip_infer(struct scree_server *server, struct scree_oip_request *reque
         .request = request,
         .response = response,
         .model_rows = common_rows(served),
+        .max_at_once = scree_served_batch(served) > 0 ? scree_served_batch(served) : 1,
         .n_inputs = scree_model_n_inputs(served->model),
     };
     rc = run_job(job, err);
     response->n_rows = job->n_rows;
-    free_images(job);
+    free_pictures(job);
     free(job);
     if (rc < 0)
         scree_oip_response_done(response);

@@ -220,6 +220,8 @@ static void log_loaded(struct scree_log *log, const struct entry *entry,
     (void)snprintf(ms, sizeof ms, "%.1f", (double)served->load_ns / 1e6);
     if (served->note[0])
         scree_log(log, SCREE_LOG_WARNING, served->note, "model", served->name, NULL);
+    if (served->batch_note[0])
+        scree_log(log, SCREE_LOG_WARNING, served->batch_note, "model", served->name, NULL);
     if (served->delegate[0] && served->ran != SCREE_RAN_CPU)
         scree_log(log, SCREE_LOG_INFO, "\u2713 Teflon delegate loaded successfully", "delegate",
                   served->delegate, "model", served->name, NULL);
@@ -296,6 +298,9 @@ static int load(struct scree_repository *repository, struct entry *entry, struct
     scree_config_model(options->config, entry->name, &model);
     wanted.labels = model.labels ? model.labels : *entry->labels ? entry->labels : NULL;
     wanted.n_instances = (uint32_t)model.instances;
+    wanted.batch = (uint32_t)model.batch;
+    wanted.batch_delay_us = (uint32_t)model.batch_delay_us;
+    wanted.metrics = options->metrics;
     wanted.session = session_options(&options->config->options, &model);
     wanted.max_waiting = (uint32_t)model.queue;
     wanted.deadline_ms = (uint32_t)model.deadline_ms;

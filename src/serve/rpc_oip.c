@@ -233,6 +233,13 @@ static void model_config(void *context, struct scree_rpc_call *call)
     add_config(reply, served, true, batch > 0);
     add_config(reply, served, false, batch > 0);
     scree_pb_add_text(reply, 8, "model.tflite");
+    if (scree_served_batch(served) > 0) {
+        size_t batching = scree_pb_begin(reply, 11);
+
+        scree_pb_add_varint(reply, 1, scree_served_batch(served));
+        scree_pb_add_varint(reply, 2, served->batch_delay_ns / 1000);
+        scree_pb_end(reply, batching);
+    }
     scree_pb_add_text(reply, 17, "scree");
     scree_pb_end(reply, config);
     scree_served_unref(served);
@@ -249,6 +256,22 @@ static void add_duration(struct scree_buffer *reply, uint32_t number, uint64_t c
     scree_pb_end(reply, duration);
 }
 
+/* Of runs with so many rows, if there were any. */
+static void add_batch(struct scree_buffer *reply, uint32_t rows,
+                      const struct scree_batch_stats *stats)
+{
+    size_t batch;
+
+    if (stats->n == 0)
+        return;
+    batch = scree_pb_begin(reply, 7);
+    scree_pb_add_varint(reply, 1, rows);
+    add_duration(reply, 2, stats->n, stats->input_ns);
+    add_duration(reply, 3, stats->n, stats->compute_ns);
+    add_duration(reply, 4, stats->n, stats->output_ns);
+    scree_pb_end(reply, batch);
+}
+
 static void add_stats(struct scree_buffer *reply, struct scree_served *served)
 {
     const struct scree_served_stats *stats = &served->stats;
@@ -258,8 +281,8 @@ static void add_stats(struct scree_buffer *reply, struct scree_served *served)
     scree_pb_add_text(reply, 1, served->name);
     scree_pb_add_text(reply, 2, served->version);
     scree_pb_add_varint(reply, 3, stats->last_ms);
-    scree_pb_add_varint(reply, 4, n);
-    scree_pb_add_varint(reply, 5, n);
+    scree_pb_add_varint(reply, 4, stats->n_rows);
+    scree_pb_add_varint(reply, 5, stats->n_runs);
     inner = scree_pb_begin(reply, 6);
     add_duration(reply, 1, n, stats->ok_ns);
     add_duration(reply, 2, stats->n_failed, stats->failed_ns);
@@ -268,6 +291,8 @@ static void add_stats(struct scree_buffer *reply, struct scree_served *served)
     add_duration(reply, 5, n, stats->compute_ns);
     add_duration(reply, 6, n, stats->postprocess_ns);
     scree_pb_end(reply, inner);
+    for (uint32_t rows = 1; rows <= SCREE_SERVED_MAX_BATCH; rows++)
+        add_batch(reply, rows, &stats->batches[rows]);
     inner = scree_pb_begin(reply, 8);
     scree_pb_add_text(reply, 1, "CPU");
     scree_pb_add_varint(reply, 3, served->n_bytes);

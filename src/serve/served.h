@@ -7,10 +7,11 @@
  *     ... answer.detections[0 .. answer.n) ...
  *     scree_answer_done(&answer);
  *
- * A picture waits in line as the file it came as: decoded, it is many times as large. One more than
- * there are instances may be decoded at a time, so that the next is there when an instance is free.
- * While a request is alone, its run has all threads of the session; with others at work, they
- * share.
+ * A picture waits in line as the file it came as: decoded, it is many times as large. As many as
+ * there are instances, and a batch more, may be decoded and made inputs of at a time, so that the
+ * next are there when an instance is free. While a request is alone, its run has all threads of the
+ * session; with others at work, they share. Of models with a batch, requests that wait share runs:
+ * see batch.h.
  *
  * Nothing waits for ever: a request has a deadline, which is looked at before each stage, and a
  * client that has gone away is not computed for.
@@ -23,6 +24,7 @@
 
 #include "base/sha256.h"
 #include "media/image.h"
+#include "serve/metrics.h"
 #include "serve/turns.h"
 
 /* Where a model ran: on the NPU if all its matrix products did, whatever small operators were left
@@ -49,18 +51,31 @@ struct scree_served_options {
     uint32_t n_instances;                 /* 1 to SCREE_TURNS_MAX_THINGS - 1; 0: auto */
     uint32_t n_cores;                     /* auto: on an NPU one for each of these ... */
                                           /* ... else one for each thread, at most 4 */
+    uint32_t batch;                       /* rows of a run; 0: as the file has it; 1: no batch */
+    uint32_t batch_delay_us;              /* that a run waits for more rows */
     struct scree_session_options session; /* of each instance; borrowed */
     uint32_t max_waiting;                 /* requests in line */
     struct scree_turns *decoders;         /* who may decode a picture; borrowed */
     struct scree_image_options image;     /* limits of pictures */
     bool fast;                            /* big JPEGs are decoded smaller where that is enough */
     uint32_t deadline_ms;                 /* of a request that does not say */
-    atomic_uint *n_at_work;               /* requests of all models behind their lines; borrowed */
+    atomic_uint *n_at_work;               /* decoders and instances of all models; borrowed */
+    struct scree_metrics *metrics;        /* the sizes of batches are counted there; borrowed */
+};
+
+/* The most rows in one run, and the most sessions of an instance: of 1, 2, 4 ... rows. */
+#define SCREE_SERVED_MAX_BATCH 64
+#define SCREE_SERVED_MAX_SIZES 7
+
+/* Runs with so many rows. */
+struct scree_batch_stats {
+    atomic_uint_fast64_t n, input_ns, compute_ns, output_ns;
 };
 
 /* What was counted since it was loaded. */
 struct scree_served_stats {
     atomic_uint_fast64_t n_ok, n_failed;
+    atomic_uint_fast64_t n_rows, n_runs;   /* a run may have rows of several requests */
     atomic_uint_fast64_t ok_ns, failed_ns; /* whole requests */
     atomic_uint_fast64_t queue_ns, decode_ns, preprocess_ns, compute_ns, postprocess_ns;
     atomic_uint_fast64_t last_ms; /* of the last inference, since 1970 */
@@ -69,11 +84,13 @@ struct scree_served_stats {
     atomic_uint_fast64_t n_repeated, n_rested;
     /* The first by kind: see struct scree_run_stats. */
     atomic_uint_fast64_t n_late, n_lost, n_gave_up, n_died;
+    struct scree_batch_stats batches[SCREE_SERVED_MAX_BATCH + 1]; /* by rows */
 };
 
-/* One of a model's sessions. */
+/* One of those that compute: a session, and with batches one for each size of them, which share
+ * their threads. */
 struct scree_instance {
-    struct scree_session *session;
+    struct scree_session *sessions[SCREE_SERVED_MAX_SIZES];
     struct scree_vision *vision;  /* NULL without a task */
     enum scree_ran ran;           /* when nothing goes wrong */
     atomic_uint_fast64_t busy_ns; /* in runs */
@@ -94,10 +111,17 @@ struct scree_served {
     uint32_t deadline_ms;
     struct scree_instance *instances;
     uint32_t n_instances;
-    struct scree_turns stages; /* who may have a decoded picture: one more than instances */
+    struct scree_tensor *inputs; /* of one row, without data */
+    bool has_rows;               /* rows of several requests go into one run */
+    uint32_t n_sizes;            /* of batches, hence sessions of an instance: at least 1 */
+    uint32_t sizes[SCREE_SERVED_MAX_SIZES]; /* rising; 1 without has_rows */
+    uint64_t batch_delay_ns;
+    char batch_note[384];      /* why there are no batches although they were asked for */
+    struct scree_turns stages; /* who may have a picture at work: an instance's and a batch's */
     struct scree_turns turns;
     struct scree_turns *decoders;
     atomic_uint *n_at_work;
+    struct scree_metrics *metrics;
     struct scree_served_stats stats;
     uint64_t load_ns;
     enum scree_ran ran; /* of all instances, when nothing goes wrong */
@@ -143,7 +167,6 @@ struct scree_answer {
     struct scree_pose *poses;
     uint8_t *mask;             /* u8[h][w] */
     struct scree_image *image; /* if it was to be kept */
-    uint32_t instance;
     struct scree_times times;
 };
 
@@ -156,27 +179,36 @@ int scree_served_look(struct scree_served *served, const struct scree_ask *ask,
 /* Frees what an answer holds. Accepts an all-zero one. */
 void scree_answer_done(struct scree_answer *answer);
 
-/* A view of an input as the instances have it, without data. Errors: EINVAL (index). */
+/* The rows that one run can have; 0 for a model without a batch, which has all that its inputs have
+ * in each run. */
+uint32_t scree_served_batch(const struct scree_served *served);
+
+/* An input as the instances have it, of one row if there is a batch, without data. Errors: EINVAL
+ * (index). */
 int scree_served_input(const struct scree_served *served, uint32_t index,
                        struct scree_tensor *ret_tensor);
 
-/* Decodes a picture u8[n] when it is its turn; adds to the times of queue and decoding. ret_image
- * is the caller's. Errors: those of scree_image_open_memory() and scree_turns_take(). */
-int scree_served_decode(struct scree_served *served, enum scree_priority priority,
-                        uint64_t deadline_ns, const uint8_t *bytes, size_t n, bool upright,
-                        struct scree_times *times, struct scree_image **ret_image,
-                        struct scree_error *err);
+/* Decodes a picture u8[n] when it is its turn, and makes the model's input of it, u8[bytes of the
+ * input], which is the caller's; adds to the times of queue, decoding and preprocessing. Errors:
+ * those of scree_image_open_memory() and scree_turns_take(). */
+int scree_served_prepare(struct scree_served *served, enum scree_priority priority,
+                         uint64_t deadline_ns, const uint8_t *bytes, size_t n,
+                         struct scree_times *times, uint8_t **ret_input, struct scree_error *err);
 
 /* How many requests wait for the model, and how many instances are at work, at this moment. */
 void scree_served_count(struct scree_served *served, uint32_t *ret_waiting, uint32_t *ret_busy);
 
-/* A request for tensors: `fill` writes the inputs of a session, `take` reads its outputs; both run
- * while the instance is held. A negative return ends the request. */
+/* A request for tensors: `fill` writes the inputs of a session, `take` reads its outputs, for each
+ * of its rows; both run while the instance is held, perhaps on another request's thread. A negative
+ * return ends the request. */
 struct scree_tensor_ask {
     enum scree_priority priority;
     uint64_t deadline_ns;
-    int (*fill)(void *context, struct scree_session *session, struct scree_error *err);
-    int (*take)(void *context, const struct scree_session *session, struct scree_error *err);
+    uint32_t n_rows; /* 1 to scree_served_batch(), at least 1 */
+    int (*fill)(void *context, uint32_t row, struct scree_session *session,
+                struct scree_error *err);
+    int (*take)(void *context, uint32_t row, const struct scree_session *session,
+                struct scree_error *err);
     bool (*is_gone)(const void *context);
     void *context;
 };

@@ -6,12 +6,11 @@
 #define NS_A_SECOND UINT64_C(1000000000)
 #define NO_THING    UINT32_MAX
 
-/* Somebody in the line, on the stack of its thread. */
-struct scree_turn_waiter {
-    struct scree_turn_waiter *next, *prev;
-    pthread_cond_t served;
-    uint32_t index; /* NO_THING until served */
-    bool sent_away;
+/* One who has a thing, and waits for others to share it with, on the stack of its thread. */
+struct scree_turn_collector {
+    pthread_cond_t is_full;
+    struct scree_turn_waiter **taken;
+    uint32_t n_taken, room;
 };
 
 void scree_turns_init(struct scree_turns *turns, uint32_t n_things, uint32_t max_waiting)
@@ -34,9 +33,10 @@ void scree_turns_done(struct scree_turns *turns)
     pthread_mutex_destroy(&turns->lock);
 }
 
-static void join_line(struct scree_turns *turns, enum scree_priority priority,
-                      struct scree_turn_waiter *waiter)
+static void join_line(struct scree_turns *turns, struct scree_turn_waiter *waiter)
 {
+    enum scree_priority priority = waiter->priority;
+
     waiter->prev = turns->last[priority];
     if (waiter->prev)
         waiter->prev->next = waiter;
@@ -44,11 +44,13 @@ static void join_line(struct scree_turns *turns, enum scree_priority priority,
         turns->first[priority] = waiter;
     turns->last[priority] = waiter;
     turns->n_waiting++;
+    turns->n_rows += waiter->n_rows;
 }
 
-static void leave_line(struct scree_turns *turns, enum scree_priority priority,
-                       struct scree_turn_waiter *waiter)
+static void leave_line(struct scree_turns *turns, struct scree_turn_waiter *waiter)
 {
+    enum scree_priority priority = waiter->priority;
+
     if (waiter->prev)
         waiter->prev->next = waiter->next;
     else
@@ -58,6 +60,7 @@ static void leave_line(struct scree_turns *turns, enum scree_priority priority,
     else
         turns->last[priority] = waiter->prev;
     turns->n_waiting--;
+    turns->n_rows -= waiter->n_rows;
 }
 
 static struct timespec to_timespec(uint64_t ns)
@@ -65,71 +68,179 @@ static struct timespec to_timespec(uint64_t ns)
     return (struct timespec){(time_t)(ns / NS_A_SECOND), (long)(ns % NS_A_SECOND)};
 }
 
-/* Waits in the line, whose lock is held. */
-static void wait_for_turn(struct scree_turns *turns, enum scree_priority priority,
-                          uint64_t deadline_ns, struct scree_turn_waiter *waiter)
+static void init_condition(pthread_cond_t *condition)
 {
-    struct timespec until = to_timespec(deadline_ns);
     pthread_condattr_t attributes;
-    int rc = 0;
 
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiter->served, &attributes);
+    pthread_cond_init(condition, &attributes);
     pthread_condattr_destroy(&attributes);
-    join_line(turns, priority, waiter);
-    while (waiter->index == NO_THING && !waiter->sent_away && rc == 0)
+}
+
+/* Takes somebody who is in no line along. The lock is held. */
+static void take_along(struct scree_turn_collector *collector, struct scree_turn_waiter *waiter)
+{
+    waiter->is_taken = true;
+    collector->taken[collector->n_taken++] = waiter;
+    collector->room -= waiter->n_rows;
+}
+
+/* True if somebody waits for rows and has taken these. The lock is held. */
+static bool join_collector(struct scree_turns *turns, struct scree_turn_waiter *waiter)
+{
+    struct scree_turn_collector *collector = turns->collector;
+
+    if (!collector || waiter->n_rows == 0 || waiter->n_rows > collector->room)
+        return false;
+    take_along(collector, waiter);
+    if (collector->room == 0)
+        pthread_cond_signal(&collector->is_full);
+    return true;
+}
+
+/* Waits in the line, whose lock is held, or, if it was taken already, for its end. */
+static void wait_for_turn(struct scree_turns *turns, uint64_t deadline_ns,
+                          struct scree_turn_waiter *waiter)
+{
+    struct timespec until = to_timespec(deadline_ns);
+    int rc = 0;
+
+    if (!waiter->is_taken)
+        join_line(turns, waiter);
+    while (waiter->index == NO_THING && !waiter->sent_away && !waiter->is_taken && rc == 0)
         rc = pthread_cond_timedwait(&waiter->served, &turns->lock, &until);
-    if (waiter->index == NO_THING)
-        leave_line(turns, priority, waiter);
-    pthread_cond_destroy(&waiter->served);
+    /* Who has taken it looks at its deadline, and will end. */
+    while (waiter->is_taken && !waiter->has_ended)
+        (void)pthread_cond_wait(&waiter->served, &turns->lock);
+    if (waiter->index == NO_THING && !waiter->is_taken)
+        leave_line(turns, waiter);
 }
 
 /* The lock is held. */
-static int take(struct scree_turns *turns, enum scree_priority priority, uint64_t deadline_ns,
-                uint32_t *ret_index, struct scree_error *err)
+static int take(struct scree_turns *turns, uint64_t deadline_ns, struct scree_turn_waiter *waiter,
+                struct scree_error *err)
 {
-    struct scree_turn_waiter waiter = {.index = NO_THING};
-
     if (turns->closed)
         return scree_fail(err, EAGAIN, "shutting down");
-    if (turns->free) {
-        *ret_index = (uint32_t)__builtin_ctzll(turns->free);
-        turns->free &= turns->free - 1;
-        return 0;
+    if (!join_collector(turns, waiter)) {
+        if (turns->free) {
+            waiter->index = (uint32_t)__builtin_ctzll(turns->free);
+            turns->free &= turns->free - 1;
+            return 0;
+        }
+        if (turns->n_waiting >= turns->max_waiting)
+            return scree_fail(err, EBUSY, "%u requests wait already", turns->n_waiting);
     }
-    if (turns->n_waiting >= turns->max_waiting)
-        return scree_fail(err, EBUSY, "%u requests wait already", turns->n_waiting);
-    wait_for_turn(turns, priority, deadline_ns, &waiter);
-    if (waiter.index != NO_THING) {
-        *ret_index = waiter.index;
-        return 0;
-    }
-    return waiter.sent_away ? scree_fail(err, EAGAIN, "shutting down")
-                            : scree_fail(err, ETIMEDOUT, "the deadline passed in the queue");
+    init_condition(&waiter->served);
+    wait_for_turn(turns, deadline_ns, waiter);
+    pthread_cond_destroy(&waiter->served);
+    if (waiter->has_ended || waiter->index != NO_THING)
+        return waiter->has_ended;
+    return waiter->sent_away ? scree_fail(err, EAGAIN, "shutting down")
+                             : scree_fail(err, ETIMEDOUT, "the deadline passed in the queue");
+}
+
+int scree_turns_join(struct scree_turns *turns, enum scree_priority priority, uint64_t deadline_ns,
+                     uint32_t n_rows, struct scree_turn_waiter *waiter, uint32_t *ret_index,
+                     struct scree_error *err)
+{
+    int rc;
+
+    waiter->next = waiter->prev = NULL;
+    waiter->priority = priority;
+    waiter->n_rows = n_rows;
+    waiter->index = NO_THING;
+    waiter->sent_away = waiter->is_taken = waiter->has_ended = false;
+    pthread_mutex_lock(&turns->lock);
+    rc = take(turns, deadline_ns, waiter, err);
+    pthread_mutex_unlock(&turns->lock);
+    if (rc == 0)
+        *ret_index = waiter->index;
+    return rc;
 }
 
 int scree_turns_take(struct scree_turns *turns, enum scree_priority priority, uint64_t deadline_ns,
                      uint32_t *ret_index, struct scree_error *err)
 {
-    int rc;
+    struct scree_turn_waiter waiter;
+
+    return scree_turns_join(turns, priority, deadline_ns, 0, &waiter, ret_index, err);
+}
+
+uint32_t scree_turns_rows(struct scree_turns *turns)
+{
+    uint32_t n_rows;
 
     pthread_mutex_lock(&turns->lock);
-    rc = take(turns, priority, deadline_ns, ret_index, err);
+    n_rows = turns->n_rows;
     pthread_mutex_unlock(&turns->lock);
-    return rc;
+    return n_rows;
+}
+
+/* Those of one class that fit. The lock is held. */
+static void gather_class(struct scree_turns *turns, int priority,
+                         struct scree_turn_collector *collector)
+{
+    struct scree_turn_waiter *next;
+
+    for (struct scree_turn_waiter *w = turns->first[priority]; w; w = next) {
+        next = w->next;
+        if (w->n_rows > 0 && w->n_rows <= collector->room) {
+            leave_line(turns, w);
+            take_along(collector, w);
+        }
+    }
+}
+
+/* Waits for who comes. The lock is held. */
+static void collect(struct scree_turns *turns, uint64_t delay_ns,
+                    struct scree_turn_collector *collector)
+{
+    struct timespec until;
+    int rc = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until = to_timespec((uint64_t)until.tv_sec * NS_A_SECOND + (uint64_t)until.tv_nsec + delay_ns);
+    init_condition(&collector->is_full);
+    turns->collector = collector;
+    while (collector->room > 0 && rc == 0)
+        rc = pthread_cond_timedwait(&collector->is_full, &turns->lock, &until);
+    turns->collector = NULL;
+    pthread_cond_destroy(&collector->is_full);
+}
+
+uint32_t scree_turns_gather(struct scree_turns *turns, uint32_t room, uint64_t delay_ns,
+                            struct scree_turn_waiter **ret_taken)
+{
+    struct scree_turn_collector collector = {.taken = ret_taken, .room = room};
+
+    pthread_mutex_lock(&turns->lock);
+    for (int priority = 0; priority < SCREE_N_PRIORITIES; priority++)
+        gather_class(turns, priority, &collector);
+    if (delay_ns > 0 && collector.room > 0 && !turns->collector && !turns->closed)
+        collect(turns, delay_ns, &collector);
+    pthread_mutex_unlock(&turns->lock);
+    return collector.n_taken;
+}
+
+void scree_turns_end(struct scree_turns *turns, struct scree_turn_waiter *waiter)
+{
+    pthread_mutex_lock(&turns->lock);
+    waiter->has_ended = true;
+    pthread_cond_signal(&waiter->served);
+    pthread_mutex_unlock(&turns->lock);
 }
 
 void scree_turns_give(struct scree_turns *turns, uint32_t index)
 {
     struct scree_turn_waiter *waiter = NULL;
-    int priority = 0;
 
     pthread_mutex_lock(&turns->lock);
-    for (; priority < SCREE_N_PRIORITIES && !waiter; priority++)
+    for (int priority = 0; priority < SCREE_N_PRIORITIES && !waiter; priority++)
         waiter = turns->first[priority];
     if (waiter) {
-        leave_line(turns, (enum scree_priority)(priority - 1), waiter);
+        leave_line(turns, waiter);
         waiter->index = index;
         pthread_cond_signal(&waiter->served);
     } else {

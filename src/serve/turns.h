@@ -27,7 +27,18 @@ enum scree_priority {
     SCREE_N_PRIORITIES,
 };
 
-struct scree_turn_waiter;
+/* Somebody in the line, on the stack of its thread. */
+struct scree_turn_waiter {
+    struct scree_turn_waiter *next, *prev;
+    pthread_cond_t served;
+    enum scree_priority priority;
+    uint32_t n_rows;          /* that it has for a batch; 0: it is not for one */
+    uint32_t index;           /* of its thing, once it has one */
+    bool sent_away;           /* the line was closed */
+    bool is_taken, has_ended; /* by another, for its batch */
+};
+
+struct scree_turn_collector;
 
 struct scree_turns {
     pthread_mutex_t lock;
@@ -35,7 +46,8 @@ struct scree_turns {
     uint64_t free;                                       /* bit i: thing i is free */
     struct scree_turn_waiter *first[SCREE_N_PRIORITIES]; /* of each class */
     struct scree_turn_waiter *last[SCREE_N_PRIORITIES];
-    uint32_t n_waiting;
+    uint32_t n_waiting, n_rows;             /* in line */
+    struct scree_turn_collector *collector; /* who waits for more rows; NULL: nobody */
     bool closed;
 };
 
@@ -52,6 +64,25 @@ void scree_turns_done(struct scree_turns *turns);
  * ETIMEDOUT (the deadline), EAGAIN (closed). */
 int scree_turns_take(struct scree_turns *turns, enum scree_priority priority, uint64_t deadline_ns,
                      uint32_t *ret_index, struct scree_error *err);
+
+/* The same for a request of n_rows >= 1 rows that may share a thing with others in one batch.
+ * Returns 0: it has a thing, and is to gather the others; or 1: another one has taken it along, and
+ * it is done. `waiter` lives until then, and belongs to this line alone. */
+int scree_turns_join(struct scree_turns *turns, enum scree_priority priority, uint64_t deadline_ns,
+                     uint32_t n_rows, struct scree_turn_waiter *waiter, uint32_t *ret_index,
+                     struct scree_error *err);
+
+/* How many rows are in line. */
+uint32_t scree_turns_rows(struct scree_turns *turns);
+
+/* For who has a thing: takes others out of the line, in its order, as many as have at most `room`
+ * rows together, and, for delay_ns, those who come; at most one who has a thing waits for them at a
+ * time. ret_taken is scree_turn_waiter *[room]. Returns how many there are; each is to be ended. */
+uint32_t scree_turns_gather(struct scree_turns *turns, uint32_t room, uint64_t delay_ns,
+                            struct scree_turn_waiter **ret_taken);
+
+/* Lets one that was taken go on. It is gone then. */
+void scree_turns_end(struct scree_turns *turns, struct scree_turn_waiter *waiter);
 
 /* Gives a thing back; the next in line has it. */
 void scree_turns_give(struct scree_turns *turns, uint32_t index);

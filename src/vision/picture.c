@@ -116,35 +116,43 @@ static int fill(const struct scree_image *image, const struct scree_picture_opti
     return rc;
 }
 
-int scree_session_set_image(struct scree_session *session, uint32_t index,
-                            const struct scree_image *image,
-                            const struct scree_picture_options *options, struct scree_fit *ret_fit,
-                            struct scree_error *err)
+int scree_tensor_set_image(const struct scree_tensor *t, const struct scree_image *image,
+                           const struct scree_picture_options *options, struct scree_fit *ret_fit,
+                           struct scree_error *err)
 {
     static const struct scree_picture_options defaults = {0};
     struct scree_normalization numbers;
     struct scree_image target;
-    struct scree_tensor t;
     struct scree_fit fit;
     struct scree_sides sides = {0};
     int rc;
 
     if (!options)
         options = &defaults;
-    if (scree_session_input(session, index, &t) < 0)
-        return scree_fail(err, EINVAL, "input %u of %u", index, scree_session_n_inputs(session));
     if ((uint32_t)options->fit > SCREE_FIT_CROP)
         return scree_fail(err, EINVAL, "fit %d is none", (int)options->fit);
-    rc = picture_sides(&t, &sides, err);
+    rc = picture_sides(t, &sides, err);
     if (rc == 0)
-        rc = normalization(&t, options, &numbers, err);
+        rc = normalization(t, options, &numbers, err);
     if (rc == 0)
         rc = scree_image_new(sides.w, sides.h, 3, &target, err);
     if (rc < 0)
         return rc;
-    rc = fill(image, options, &numbers, &target, &sides, &t, &fit, err);
+    rc = fill(image, options, &numbers, &target, &sides, t, &fit, err);
     scree_image_done(&target);
     if (rc == 0 && ret_fit)
         *ret_fit = fit;
     return rc;
+}
+
+int scree_session_set_image(struct scree_session *session, uint32_t index,
+                            const struct scree_image *image,
+                            const struct scree_picture_options *options, struct scree_fit *ret_fit,
+                            struct scree_error *err)
+{
+    struct scree_tensor t;
+
+    if (scree_session_input(session, index, &t) < 0)
+        return scree_fail(err, EINVAL, "input %u of %u", index, scree_session_n_inputs(session));
+    return scree_tensor_set_image(&t, image, options, ret_fit, err);
 }

@@ -43,4 +43,10 @@ struct scree_sides {
 /* True if the tensor is such an input; *ret are its sides. */
 bool scree_tensor_picture(const struct scree_tensor *tensor, struct scree_sides *ret);
 
+/* scree_session_set_image() into memory, t->data u8[t->bytes], described as an input is. Errors:
+ * the same, but for the index. */
+int scree_tensor_set_image(const struct scree_tensor *t, const struct scree_image *image,
+                           const struct scree_picture_options *options, struct scree_fit *ret_fit,
+                           struct scree_error *err);
+
 #endif

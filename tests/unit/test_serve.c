@@ -128,6 +128,108 @@ static void test_turns_by_priority_then_arrival(void **state)
     scree_turns_done(&turns);
 }
 
+struct member {
+    struct scree_turns *turns;
+    uint32_t n_rows, index;
+    uint64_t deadline_ns;
+    struct scree_turn_waiter waiter;
+    int rc;
+};
+
+static void *join_others(void *arg)
+{
+    struct member *member = arg;
+
+    member->rc = scree_turns_join(member->turns, SCREE_PRIORITY_NORMAL, member->deadline_ns,
+                                  member->n_rows, &member->waiter, &member->index, NULL);
+    if (member->rc == 0)
+        scree_turns_give(member->turns, member->index);
+    return NULL;
+}
+
+static pthread_t join_member(struct member *member, uint32_t n_before)
+{
+    uint32_t waiting = n_before, busy;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, join_others, member), 0);
+    while (waiting == n_before)
+        scree_turns_count(member->turns, &waiting, &busy);
+    return thread;
+}
+
+/* Of 3, 2 and 1 rows those are taken along that there is room for, in their order; the others have
+ * their own turn. One that is taken waits for its end, though its deadline has passed. */
+static void test_turns_are_shared(void **state)
+{
+    static const uint32_t n_rows[] = {3, 2, 1};
+    struct scree_turn_waiter *taken[8];
+    struct member members[3];
+    struct scree_turns turns;
+    struct timespec pause = {.tv_nsec = 30000000};
+    pthread_t threads[3];
+    uint32_t a, n;
+
+    (void)state;
+    scree_turns_init(&turns, 1, 8);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &a, NULL), 0);
+    assert_int_equal(scree_turns_gather(&turns, 8, 0, taken), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        members[i] = (struct member){.turns = &turns, .n_rows = n_rows[i], .deadline_ns = FAR_AWAY};
+        if (i == 2)
+            members[i].deadline_ns = now_ns() + 10000000000;
+        threads[i] = join_member(&members[i], i);
+    }
+    assert_int_equal(scree_turns_rows(&turns), 6);
+    n = scree_turns_gather(&turns, 4, 0, taken);
+    assert_int_equal(n, 2);
+    assert_ptr_equal(taken[0], &members[0].waiter);
+    assert_ptr_equal(taken[1], &members[2].waiter);
+    assert_int_equal(scree_turns_rows(&turns), 2);
+    scree_turns_give(&turns, a);
+    pthread_join(threads[1], NULL);
+    assert_int_equal(members[1].rc, 0);
+    (void)nanosleep(&pause, NULL);
+    scree_turns_end(&turns, taken[0]);
+    scree_turns_end(&turns, taken[1]);
+    for (int i = 0; i < 3; i += 2) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(members[i].rc, 1);
+    }
+    scree_turns_done(&turns);
+}
+
+/* Who waits for more rows is joined by who comes, though there is a thing for them, and goes on at
+ * once when it has enough. */
+static void test_turns_wait_for_others(void **state)
+{
+    struct scree_turn_waiter *taken[2];
+    struct member members[2];
+    struct scree_turns turns;
+    pthread_t threads[2];
+    uint32_t a;
+
+    (void)state;
+    scree_turns_init(&turns, 2, 8);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &a, NULL), 0);
+    assert_int_equal(scree_turns_gather(&turns, 2, 1000000, taken), 0);
+    scree_turns_give(&turns, a);
+    scree_turns_resize(&turns, 1);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &a, NULL), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        members[i] = (struct member){.turns = &turns, .n_rows = 1, .deadline_ns = FAR_AWAY};
+        assert_int_equal(pthread_create(&threads[i], NULL, join_others, &members[i]), 0);
+    }
+    assert_int_equal(scree_turns_gather(&turns, 2, 60000000000, taken), 2);
+    for (int i = 0; i < 2; i++) {
+        scree_turns_end(&turns, taken[i]);
+        pthread_join(threads[taken[i] == &members[1].waiter], NULL);
+    }
+    assert_int_equal(members[0].rc + members[1].rc, 2);
+    scree_turns_give(&turns, a);
+    scree_turns_done(&turns);
+}
+
 static void test_turns_close(void **state)
 {
     struct waiter waiter;
@@ -454,6 +556,8 @@ int main(void)
         cmocka_unit_test(test_turns_hand_out_each_thing_once),
         cmocka_unit_test(test_turns_keep_deadlines),
         cmocka_unit_test(test_turns_by_priority_then_arrival),
+        cmocka_unit_test(test_turns_are_shared),
+        cmocka_unit_test(test_turns_wait_for_others),
         cmocka_unit_test(test_turns_close),
         cmocka_unit_test(test_metrics_text),
         cmocka_unit_test(test_metrics_histogram),
