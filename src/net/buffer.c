@@ -24,6 +24,16 @@ static bool reserve(struct scree_buffer *buffer, size_t n)
     return true;
 }
 
+void scree_buffer_reserve(struct scree_buffer *buffer, size_t n)
+{
+    uint8_t *bytes = n > buffer->capacity && n <= buffer->limit ? realloc(buffer->bytes, n) : NULL;
+
+    if (!bytes)
+        return;
+    buffer->bytes = bytes;
+    buffer->capacity = n;
+}
+
 uint8_t *scree_buffer_extend(struct scree_buffer *buffer, size_t n)
 {
     uint8_t *more;

@@ -27,6 +27,10 @@ struct scree_buffer {
  * next call. */
 uint8_t *scree_buffer_extend(struct scree_buffer *buffer, size_t n);
 
+/* Room for n bytes in all, so that what is added up to there is not moved; if there is no memory,
+ * or n is over the limit, nothing happens. */
+void scree_buffer_reserve(struct scree_buffer *buffer, size_t n);
+
 /* Adds a copy of bytes[n]. bytes may be NULL if n is 0. */
 void scree_buffer_add(struct scree_buffer *buffer, const void *bytes, size_t n);
 

@@ -481,6 +481,8 @@ static void admit_body(struct scree_request *request)
         reply_text(request, 503, "too many bodies are being read");
         return;
     }
+    if (request->announced > 0)
+        scree_buffer_reserve(&request->body, (size_t)request->announced);
     ms += (request->announced > 0 ? (uint64_t)request->announced : limits->max_body_bytes) * 1000 /
           limits->min_rate;
     enter(request->connection, STAGE_BODY, ms);
