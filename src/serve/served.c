@@ -57,20 +57,50 @@ const char *scree_ran_name(enum scree_ran ran)
     return names[ran];
 }
 
-/* What the file is, and how long. */
-static int tell_file(struct scree_served *served, const char *path, struct scree_error *err)
+/* What the file is, and how long; found out while the model is being planned. */
+struct digest {
+    const char *path;
+    pthread_t thread;
+    bool has_thread;
+    char text[SCREE_SHA256_TEXT];
+    size_t n_bytes;
+    int rc;
+    struct scree_error err;
+};
+
+static void *make_digest(void *context)
 {
+    struct digest *digest = context;
     struct scree_mapped file;
     struct sha256_ctx sha;
-    int rc = scree_mapped_open(path, &file, err);
 
-    if (rc < 0)
-        return rc;
+    digest->rc = scree_mapped_open(digest->path, &file, &digest->err);
+    if (digest->rc < 0)
+        return NULL;
     sha256_init(&sha);
     sha256_update(&sha, file.n_bytes, file.bytes);
-    scree_sha256_text(&sha, served->sha256);
-    served->n_bytes = file.n_bytes;
+    scree_sha256_text(&sha, digest->text);
+    digest->n_bytes = file.n_bytes;
     scree_mapped_done(&file);
+    return NULL;
+}
+
+static void begin_digest(struct digest *digest, const char *path)
+{
+    *digest = (struct digest){.path = path};
+    digest->has_thread = pthread_create(&digest->thread, NULL, make_digest, digest) == 0;
+}
+
+static int end_digest(struct digest *digest, struct scree_served *served, struct scree_error *err)
+{
+    if (digest->has_thread)
+        (void)pthread_join(digest->thread, NULL);
+    else
+        (void)make_digest(digest);
+    if (digest->rc < 0)
+        return scree_fail(err, -digest->rc, "%s", digest->err.text);
+    memcpy(served->sha256, digest->text, sizeof digest->text);
+    served->n_bytes += digest->n_bytes;
     return 0;
 }
 
@@ -110,12 +140,19 @@ static int load(struct scree_served *served, const struct scree_served_options *
                 struct scree_error *err)
 {
     char *side = find_side_file(options->path);
+    struct digest digest;
     int rc = scree_model_open(options->path, &served->model, err);
 
-    if (rc >= 0)
-        rc = tell_file(served, options->path, err);
-    if (rc >= 0)
+    if (rc >= 0) {
+        struct scree_error why;
+        int digest_rc;
+
+        begin_digest(&digest, options->path);
         rc = scree_instances_open(served, options, side, err);
+        digest_rc = end_digest(&digest, served, &why);
+        if (rc >= 0 && digest_rc < 0)
+            rc = scree_fail(err, -digest_rc, "%s", why.text);
+    }
     if (rc >= 0)
         rc = open_labels(served, options->labels, err);
     if (rc >= 0 && options->fast)
