@@ -373,9 +373,16 @@ static void tell_all(struct scree_served *served)
     }
 }
 
-static uint32_t at_most(uint32_t n, uint32_t max)
+/* How many pictures are at work: those of all instances, and those that are decoded meanwhile for
+ * the next run. Where instances keep all processors busy those would only hold up the others. */
+static uint32_t count_stages(const struct scree_served *served, uint32_t batch)
 {
-    return n < max ? n : max;
+    uint32_t n_npu, n_cpu, n = served->n_instances;
+    bool is_cpu = find_device(served->instances[0].sessions[0], &n_npu, &n_cpu) == SCREE_RAN_CPU;
+
+    if (!is_cpu || served->has_rows || n < served->decoders->n_things)
+        n += batch;
+    return n < SCREE_TURNS_MAX_THINGS ? n : SCREE_TURNS_MAX_THINGS;
 }
 
 int scree_instances_open(struct scree_served *served, const struct scree_served_options *options,
@@ -400,7 +407,7 @@ int scree_instances_open(struct scree_served *served, const struct scree_served_
         rc = open_instance(served, &all[i], options, side, err);
     batch = served->sizes[served->n_sizes - 1];
     scree_turns_resize(&served->turns, n);
-    scree_turns_resize(&served->stages, at_most(n + batch, SCREE_TURNS_MAX_THINGS));
+    scree_turns_resize(&served->stages, count_stages(served, batch));
     /* Who has a stage is never sent away from the line for an instance. */
     served->turns.max_waiting = options->max_waiting + batch;
     if (rc >= 0)

@@ -9,9 +9,10 @@
  *
  * A picture waits in line as the file it came as: decoded, it is many times as large. As many as
  * there are instances, and a batch more, may be decoded and made inputs of at a time, so that the
- * next are there when an instance is free. While a request is alone, its run has all threads of the
- * session; with others at work, they share. Of models with a batch, requests that wait share runs:
- * see batch.h.
+ * next are there when an instance is free; where instances are as many as processors, no more than
+ * they are, since decoding would only take turns with them. While a request is alone, its run has
+ * all threads of the session; with others at work, they share. Of models with a batch, requests
+ * that wait share runs: see batch.h.
  *
  * Nothing waits for ever: a request has a deadline, which is looked at before each stage, and a
  * client that has gone away is not computed for.
@@ -117,7 +118,7 @@ struct scree_served {
     uint32_t sizes[SCREE_SERVED_MAX_SIZES]; /* rising; 1 without has_rows */
     uint64_t batch_delay_ns;
     char batch_note[384];      /* why there are no batches although they were asked for */
-    struct scree_turns stages; /* who may have a picture at work: an instance's and a batch's */
+    struct scree_turns stages; /* who may have a picture at work */
     struct scree_turns turns;
     struct scree_turns *decoders;
     atomic_uint *n_at_work;
