@@ -50,10 +50,11 @@ def make_groups():
     for group in groups:
         folder = group / f"scree-check-{os.getpid()}"
         folder.mkdir()
-        if (folder / "cgroup.clone_children").exists() and (folder / "cpuset.mems").exists():
+        if (group / "cpuset.mems").exists():
             for name in ("cpuset.cpus", "cpuset.mems"):
                 (folder / name).write_text((group / name).read_text())
-            (folder / "cgroup.clone_children").write_text("1")
+            if (folder / "cgroup.clone_children").exists():
+                (folder / "cgroup.clone_children").write_text("1")
         made.append(folder)
     return made
 
