@@ -10,6 +10,8 @@ nothing is started. Needs etcd, openssl, and in SCREE_KUBE_TOOLS or PATH kube-ap
 import json
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -77,7 +79,7 @@ class Server:
                    "--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC",
                    f"--token-auth-file={self.folder}/tokens.csv", f"--service-account-key-file={key}",
                    f"--service-account-signing-key-file={key}", "--endpoint-reconciler-type=none",
-                   "--service-account-issuer=https://kubernetes.default.svc")
+                   "--service-account-issuer=https://kubernetes.default.svc", "--allow-privileged=true")
         for _ in range(600):
             if any(process.poll() is not None for process in self.running):
                 break
@@ -154,17 +156,17 @@ def admitted(server, pod, namespace):
 
 def check_pods(server):
     """Pod Security's own opinion of the pods."""
-    pod = template(server, "deployment", "ml")
-    good, said = admitted(server, pod, "ml")
+    pod = template(server, "deployment", "strict")
+    good, said = admitted(server, pod, "strict")
     expect("`restricted` lets the server's pod in", good, said)
     pod["spec"]["containers"][0]["securityContext"]["capabilities"] = {}
-    good, said = admitted(server, pod, "ml")
+    good, said = admitted(server, pod, "strict")
     expect("and not one with more rights", not good and "unrestricted capabilities" in said, said)
     pod = template(server, "daemonset", "npu")
     good, said = admitted(server, pod, "npu")
     expect("`privileged` lets the plugin's pod in", good, said)
-    pod["spec"]["serviceAccountName"] = template(server, "deployment", "ml")["spec"]["serviceAccountName"]
-    good, said = admitted(server, pod, "ml")
+    pod["spec"]["serviceAccountName"] = template(server, "deployment", "strict")["spec"]["serviceAccountName"]
+    good, said = admitted(server, pod, "strict")
     expect("`restricted` does not: host paths and user 0 are all that is against it", not good and
            "hostPath" in said and "runAsNonRoot" in said and "capabilities" not in said and
            "allowPrivilegeEscalation" not in said and "seccomp" not in said, said)
@@ -177,19 +179,68 @@ def uninstall(server, release, namespace):
     expect("nothing of it is left", left == "", left)
 
 
+# What is replaced: privileged pods with the node's folders, and a Service that others know.
+OLD = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: npu-inference, namespace: ml}
+spec:
+  strategy: {type: Recreate}
+  selector: {matchLabels: {app.kubernetes.io/name: npu-inference}}
+  template:
+    metadata: {labels: {app.kubernetes.io/name: npu-inference}}
+    spec:
+      containers:
+        - name: inference
+          image: npu-inference:1
+          ports: [{name: http, containerPort: 8080}]
+          securityContext: {privileged: true}
+          volumeMounts: [{name: accel, mountPath: /dev/accel}]
+      volumes: [{name: accel, hostPath: {path: /dev/accel}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: npu-inference, namespace: ml}
+spec:
+  selector: {app.kubernetes.io/name: npu-inference}
+  ports: [{name: http, port: 80, targetPort: http}]
+"""
+
+
+def check_moving(server):
+    """The steps of the guide, as they are written there, from the old service to the new."""
+    text = (ROOT / "docs/kubernetes.md").read_text().split("\n## Moving from the Python service\n")[1].split("\n## ")[0]
+    steps = [shlex.split(line) for line in re.findall(r"^       ((?:helm|kubectl) .*)$", text, re.M)]
+    expect("the guide has steps", len(steps) >= 7, steps)
+    server.good("the old namespace", "kubectl", "create", "namespace", "ml")
+    server.good("the old service", "kubectl", "apply", "-f", "-", input=OLD)
+    for step in steps:
+        server.good(f"step: {' '.join(step)[:70]}", *step, cwd=ROOT)
+    spec = server.get("deployment", "-n", "ml")[0]["spec"]
+    labels, ports = spec["template"]["metadata"]["labels"], spec["template"]["spec"]["containers"][0]["ports"]
+    service = next(s for s in server.get("service", "-n", "ml") if s["metadata"]["name"] == "npu-inference")["spec"]
+    expect("the old Service leads to the new pods", service["selector"].items() <= labels.items() and
+           service["ports"][0]["targetPort"] in [port["name"] for port in ports], service)
+    expect("there are two", spec["replicas"] == 2 and len(server.get("deployment", "-n", "ml")) == 1)
+    good, said = admitted(server, template(server, "deployment", "ml"), "ml")
+    expect("the namespace is `restricted`, and they may be there", good and server.get("namespace", "-l",
+           "pod-security.kubernetes.io/enforce=restricted,kubernetes.io/metadata.name=ml") != [], said)
+    uninstall(server, "vision", "ml")
+    uninstall(server, "scree", "scree-system")
+
+
 def check_bases(server, kinds):
     for base in (".", "dra", *OPTIONAL):
         if OPTIONAL.get(base, "") not in {"", *kinds}:
             print(f"skipped base {base}: no description of its operator's kinds; see schemas.py")
             continue
         folder = BASES / base
-        namespace = ["-n", "ml"] if base == "kserve" else []
+        namespace = ["-n", "strict"] if base == "kserve" else []
         apply = ["kubectl", "apply", "--server-side", "--force-conflicts", "--validate=strict", *namespace, "-k", folder]
         server.good(f"base {base}", *apply)
         done = server.run("kubectl", "diff", "--server-side", "--force-conflicts", *namespace, "-k", folder)
         expect("applied again it changes nothing", done.returncode == 0, (done.stdout + done.stderr)[-600:])
     done = server.run("kubectl", "apply", "--validate=strict", "--dry-run=server", "-f", "-", input=json.dumps(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "wrong", "namespace": "ml"}, "dta": {}}))
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "wrong", "namespace": "strict"}, "dta": {}}))
     expect("a wrong field is an error", done.returncode != 0 and 'unknown field "dta"' in done.stderr, done.stderr)
 
 
@@ -204,14 +255,15 @@ def main():
         server.begin()
         print(server.run("kubectl", "version").stdout.strip().replace("\n", ", "))
         kinds = make_kinds(server)
-        make_namespaces(server, {"npu": "privileged", "ml": "restricted"})
+        make_namespaces(server, {"npu": "privileged", "strict": "restricted"})
         operator = {f"{part}.serviceMonitor.enabled": "true" for part in SETTINGS} | {"prometheusRule.enabled": "true"}
         more = operator if OPTIONAL["monitoring"] in kinds else {}
-        install(server, "vision", "ml", {**SETTINGS["server"], **more})
+        install(server, "eyes", "strict", {**SETTINGS["server"], **more})
         install(server, "board", "npu", {**SETTINGS["plugin"], **more})
         check_pods(server)
-        uninstall(server, "vision", "ml")
+        uninstall(server, "eyes", "strict")
         uninstall(server, "board", "npu")
+        check_moving(server)
         check_bases(server, kinds)
     finally:
         server.end()
