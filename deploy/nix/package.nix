@@ -7,7 +7,6 @@
   pkg-config,
   python3,
   cmocka,
-  coreutils,
   curl,
   gnutls,
   jansson,
@@ -74,7 +73,6 @@ stdenv.mkDerivation {
     install -Dm644 ../deploy/udev/60-scree.rules $out/lib/udev/rules.d/60-scree.rules
     install -Dm644 -t $out/lib/systemd/system ../deploy/systemd/scree-{device-plugin.service,serve.service,serve.socket}
     substituteInPlace $out/lib/systemd/system/scree-*.service --replace-fail /usr/bin/scree $out/bin/scree
-    substituteInPlace $out/lib/systemd/system/scree-serve.service --replace-fail /bin/kill ${coreutils}/bin/kill
   '';
 
   meta = {

@@ -35,7 +35,6 @@ let
         );
       names = nixpkgs.genAttrs [
         "cmocka"
-        "coreutils"
         "curl"
         "gnutls"
         "jansson"
