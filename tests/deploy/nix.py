@@ -198,7 +198,7 @@ def main():
         print("skipped: no nix-instantiate")
         return 77
     for path in FILES:
-        done = nix("--parse", path)
+        done = nix("--parse", "--store", "dummy://", path)
         expect(f"{path.relative_to(ROOT)} is Nix", done.returncode == 0, done.stderr)
     library = find_library()
     if not library:
