@@ -12,6 +12,9 @@
 #define TILE_WEIGHT_BYTES ((size_t)128 << 10)
 #define MAX_TILES         ((size_t)64)
 
+/* So many tiles may differ by half a block and leave no thread waiting. */
+#define MANY_TILES ((size_t)8)
+
 /* Products are at most 255 * 255: so many taps never reach 2^31. */
 #define MAX_DEPTH ((size_t)INT32_MAX / (255 * 255))
 
@@ -120,7 +123,8 @@ static bool is_plain(const struct scree_gemm_part *part, const struct scree_conv
 }
 
 /* How many rows and channels a tile has: enough tiles for some threads, but none too short, and
- * rows are shared out rather than channels, since each tile prepares its rows. */
+ * rows are shared out rather than channels, since each tile prepares its rows. Many tiles have
+ * whole blocks: 29 rows would be three of them. */
 static void set_tiles(struct scree_gemm_part *part, struct scree_gemm *gemm)
 {
     size_t mr = (size_t)gemm->kernel->mr, unit = (size_t)gemm->kernel->channels;
@@ -135,6 +139,8 @@ static void set_tiles(struct scree_gemm_part *part, struct scree_gemm *gemm)
                              gemm_divide_up(channels * depth, TILE_PANEL_BYTES));
     n_channels = gemm_smaller(n_channels, gemm_divide_up(channels, unit));
     part->rows_per_tile = gemm_divide_up(part->n_rows, n_rows);
+    if (n_rows >= MANY_TILES)
+        part->rows_per_tile = (part->rows_per_tile + mr / 2) / mr * mr;
     part->channels_per_tile = gemm_round_up(gemm_divide_up(channels, n_channels), unit);
     part->first_tile = gemm->n_tiles;
     gemm->n_tiles += gemm_divide_up(part->n_rows, part->rows_per_tile) *

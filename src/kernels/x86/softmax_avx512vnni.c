@@ -3,41 +3,11 @@
 #include <immintrin.h>
 
 #include "kernels/kernels.h"
+#include "kernels/x86/softmax_avx512.h"
 
 /* Sums of more exponentials, of 2^19 at most, might not fit 32 bits. */
 #define MAX_DEPTH 8191
 #define ROWS      16
-
-static inline __m512i words(int32_t x)
-{
-    return _mm512_set1_epi32(x);
-}
-
-/* scree_mul_high() */
-static inline __m512i mul_high(__m512i a, __m512i b)
-{
-    const __m512i nudge = _mm512_set1_epi64((int64_t)1 << 30);
-    __m512i even = _mm512_add_epi64(_mm512_mul_epi32(a, b), nudge);
-    __m512i odd = _mm512_add_epi64(
-        _mm512_mul_epi32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32)), nudge);
-
-    return _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 31), _mm512_add_epi64(odd, odd));
-}
-
-/* scree_fixed_one_over_one_plus() of x >= 0: (x + 1) / 2 is in [1/2, 1), the guess in [1, 2], so
- * that only the last doubling can saturate. */
-static __m512i one_over_one_plus(__m512i x)
-{
-    __m512i half = _mm512_add_epi32(_mm512_srli_epi32(x, 1), words(1 << 30));
-    __m512i guess = _mm512_add_epi32(words(1515870810), mul_high(half, words(-1010580540)));
-
-    for (int i = 0; i < 3; i++) {
-        __m512i error = _mm512_sub_epi32(words(1 << 29), mul_high(half, guess));
-
-        guess = _mm512_add_epi32(guess, _mm512_slli_epi32(mul_high(guess, error), 2));
-    }
-    return _mm512_min_epu32(_mm512_slli_epi32(guess, 1), words(INT32_MAX));
-}
 
 /* Up to 16 elements as numbers; those that the mask leaves out are 0. */
 static inline __m512i load(const uint8_t *in, __mmask16 mask, uint8_t flip)
@@ -83,7 +53,7 @@ static inline int32_t row_max(const uint8_t *in, size_t depth, uint8_t flip)
 static inline __m512i exps_of(const uint8_t *in, __mmask16 mask, uint8_t flip, int32_t max,
                               const struct scree_softmax_8 *softmax)
 {
-    __m512i diff = _mm512_sub_epi32(words(max), load(in, mask, flip));
+    __m512i diff = _mm512_sub_epi32(scree_words(max), load(in, mask, flip));
 
     return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, diff, softmax->exps, 4);
 }
@@ -107,36 +77,36 @@ static void sum_row(const uint8_t *in, size_t depth, uint8_t flip,
 
         if (i == 0)
             rows->exps[r] = exps;
-        sum = _mm512_add_epi32(sum, _mm512_srli_epi32(_mm512_add_epi32(exps, words(1 << 11)), 12));
+        sum = _mm512_add_epi32(sum,
+                               _mm512_srli_epi32(_mm512_add_epi32(exps, scree_words(1 << 11)), 12));
     }
     rows->max[r] = max;
     rows->sum[r] = (uint32_t)_mm512_reduce_add_epi32(sum);
 }
 
-/* scree_fixed_reciprocal() of the sums, and what shares are shifted by: 12 - zeros + 31 - 8. */
+/* Of all rows. */
 static void invert(struct rows *rows)
 {
-    __m512i sum = _mm512_loadu_si512(rows->sum), zeros = _mm512_lzcnt_epi32(sum);
-    __m512i x = _mm512_xor_si512(_mm512_sllv_epi32(sum, zeros), words(INT32_MIN));
+    __m512i exponent;
 
-    _mm512_storeu_si512(rows->inverse, one_over_one_plus(x));
-    _mm512_storeu_si512(rows->exponent, _mm512_sub_epi32(words(12 + 31 - 8), zeros));
+    _mm512_storeu_si512(rows->inverse, scree_invert_sums(_mm512_loadu_si512(rows->sum), &exponent));
+    _mm512_storeu_si512(rows->exponent, exponent);
 }
 
 /* The shares of a row. Exponents over 32 shift everything out, the half to be added too. */
 static void divide_row(uint8_t *out, const uint8_t *in, size_t depth, uint8_t flip,
                        const struct scree_softmax_8 *softmax, const struct rows *rows, size_t r)
 {
-    __m512i inverse = words(rows->inverse[r]), exponent = words(rows->exponent[r]);
-    __m512i half = _mm512_sllv_epi32(words(1), _mm512_sub_epi32(exponent, words(1)));
+    __m512i inverse = scree_words(rows->inverse[r]), exponent = scree_words(rows->exponent[r]);
+    __m512i half = _mm512_sllv_epi32(scree_words(1), _mm512_sub_epi32(exponent, scree_words(1)));
 
     for (size_t i = 0; i < depth; i += 16) {
         __mmask16 mask = mask_of(depth - i);
         __m512i exps = i == 0 ? rows->exps[r] : exps_of(in + i, mask, flip, rows->max[r], softmax);
-        __m512i share = _mm512_add_epi32(mul_high(inverse, exps), half);
+        __m512i share = _mm512_add_epi32(scree_mul_high_avx512(inverse, exps), half);
         __m128i bytes;
 
-        share = _mm512_min_epu32(_mm512_srlv_epi32(share, exponent), words(255));
+        share = _mm512_min_epu32(_mm512_srlv_epi32(share, exponent), scree_words(255));
         bytes = _mm_xor_si128(_mm512_cvtepi32_epi8(share), _mm_set1_epi8((char)flip));
         _mm_mask_storeu_epi8(out + i, mask, bytes);
     }
