@@ -66,6 +66,17 @@ struct rows {
     __m512i exps[ROWS]; /* of the first 16 elements */
 };
 
+/* The sum of 16 numbers. _mm512_reduce_add_epi32() adds the last two as signed ones. */
+static inline uint32_t sum_lanes(__m512i x)
+{
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+    __m128i rest = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+
+    rest = _mm_add_epi32(rest, _mm_shuffle_epi32(rest, 0x4e));
+    rest = _mm_add_epi32(rest, _mm_shuffle_epi32(rest, 0xb1));
+    return (uint32_t)_mm_cvtsi128_si32(rest);
+}
+
 static void sum_row(const uint8_t *in, size_t depth, uint8_t flip,
                     const struct scree_softmax_8 *softmax, struct rows *rows, size_t r)
 {
@@ -81,7 +92,7 @@ static void sum_row(const uint8_t *in, size_t depth, uint8_t flip,
                                _mm512_srli_epi32(_mm512_add_epi32(exps, scree_words(1 << 11)), 12));
     }
     rows->max[r] = max;
-    rows->sum[r] = (uint32_t)_mm512_reduce_add_epi32(sum);
+    rows->sum[r] = sum_lanes(sum);
 }
 
 /* Of all rows. */
