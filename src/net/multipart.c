@@ -77,9 +77,12 @@ bool scree_multipart_is(const char *content_type)
 /* Where "\r\n--boundary" begins in the span, or its length if it does not. */
 static size_t find_delimiter(const struct scree_multipart *form, struct scree_span span)
 {
-    const uint8_t *at = span.bytes, *end = span.bytes + span.n;
+    const uint8_t *at = span.bytes, *end;
     size_t n = form->boundary.n;
 
+    if (span.n == 0) /* and maybe bytes are NULL */
+        return 0;
+    end = at + span.n;
     while ((size_t)(end - at) >= n + 4) {
         at = memchr(at, '\r', (size_t)(end - at) - n - 3);
         if (!at)

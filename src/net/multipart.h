@@ -33,8 +33,8 @@ struct scree_part {
 /* True if a Content-Type (NULL: none) is multipart/form-data. */
 bool scree_multipart_is(const char *content_type);
 
-/* Starts reading body u8[n], up to max_parts parts of it. Errors: EBADMSG (no boundary of 1 to 70
- * characters in content_type; a body that does not begin with it). */
+/* Starts reading body u8[n], NULL if n is 0, up to max_parts parts of it. Errors: EBADMSG (no
+ * boundary of 1 to 70 characters in content_type; a body that does not begin with it). */
 int scree_multipart_init(struct scree_multipart *form, const char *content_type, uint32_t max_parts,
                          const uint8_t *body, size_t n, struct scree_error *err);
 

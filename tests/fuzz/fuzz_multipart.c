@@ -25,12 +25,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
         return 0;
     memcpy(type, bytes, n_type);
     type[n_type] = 0;
-    /* A copy of its own, so that reading past its end is seen. */
+    /* A copy of its own, so that reading past its end is seen; of nothing, none. */
     n_body = n_bytes - n_type - 1;
-    body = malloc(n_body ? n_body : 1);
-    if (!body)
+    body = n_body > 0 ? malloc(n_body) : NULL;
+    if (n_body > 0 && !body)
         return 0;
-    memcpy(body, end + 1, n_body);
+    if (n_body > 0)
+        memcpy(body, end + 1, n_body);
     rc = scree_multipart_init(&form, type, 8, body, n_body, NULL);
     while (rc >= 0 && (rc = scree_multipart_next(&form, &part, NULL)) > 0) {
         check(part.name, body, n_body);
