@@ -125,11 +125,11 @@ int scree_json_open(const void *text, size_t n, struct scree_json *ret, struct s
 int scree_json_open_within(const void *text, size_t n, uint32_t depth, struct scree_json *ret,
                            struct scree_error *err)
 {
-    const char *end = (const char *)text + n, *at;
+    const char *start = n > 0 ? text : "", *end = start + n, *at;
     struct scree_json value;
 
     assert(depth <= SCREE_JSON_MAX_DEPTH);
-    at = n > 0 ? take(skip_space(text, end), end, depth, &value) : NULL;
+    at = n > 0 ? take(skip_space(start, end), end, depth, &value) : NULL;
     if (!at)
         return fail(err, "no value, or one without an end, or nested too deeply");
     if (skip_space(at, end) != end)

@@ -44,8 +44,8 @@ struct scree_json {
     size_t n;
 };
 
-/* The one value of a text, char[n]. Errors: EBADMSG (it has no end, something follows, it is nested
- * more than SCREE_JSON_DEPTH deep). */
+/* The one value of a text, char[n], NULL if n is 0. Errors: EBADMSG (there is none, it has no end,
+ * something follows, it is nested more than SCREE_JSON_DEPTH deep). */
 int scree_json_open(const void *text, size_t n, struct scree_json *ret, struct scree_error *err);
 
 /* The same, at most `depth` deep, up to SCREE_JSON_MAX_DEPTH. */

@@ -365,8 +365,8 @@ int scree_oip_body(const struct scree_server *server, const struct scree_request
         rc = scree_inflate(body, n, inflated, err);
         if (rc < 0)
             return rc;
-        body = inflated->bytes;
         n = inflated->n;
+        body = n > 0 ? inflated->bytes : body;
     }
     *ret_body = body;
     *ret_n = n;

@@ -1004,7 +1004,7 @@ const char *scree_request_path(const struct scree_request *request)
 const uint8_t *scree_request_body(const struct scree_request *request, size_t *ret_n)
 {
     *ret_n = request->body.n;
-    return request->body.bytes;
+    return request->body.n > 0 ? request->body.bytes : (const uint8_t *)"";
 }
 
 const struct scree_http_limits *scree_request_limits(const struct scree_request *request)

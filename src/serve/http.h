@@ -115,7 +115,8 @@ void scree_http_free(struct scree_http *http);
 
 /* ---- requests ---- */
 
-/* Method, path (decoded) and body u8[*ret_n] of a request. In `admit` there is no body yet. */
+/* Method, path (decoded) and body u8[*ret_n], never NULL, of a request. In `admit` there is no body
+ * yet. */
 const char *scree_request_method(const struct scree_request *request);
 const char *scree_request_path(const struct scree_request *request);
 const uint8_t *scree_request_body(const struct scree_request *request, size_t *ret_n);

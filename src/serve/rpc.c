@@ -964,6 +964,8 @@ const uint8_t *scree_rpc_message(const struct scree_rpc_call *call, size_t *ret_
     bool is_packed = call->message->is_packed;
 
     *ret_n = is_packed ? call->plain.n : call->message->n;
+    if (*ret_n == 0)
+        return (const uint8_t *)"";
     return is_packed ? call->plain.bytes : call->message->bytes;
 }
 

@@ -91,7 +91,7 @@ void scree_rpc_free(struct scree_rpc *rpc);
 
 /* ---- calls, as handlers see them ---- */
 
-/* The message, u8[*ret_n], while the handler runs. */
+/* The message, u8[*ret_n], never NULL, while the handler runs. */
 const uint8_t *scree_rpc_message(const struct scree_rpc_call *call, size_t *ret_n);
 
 /* Notes which model answers, for the log and the metrics; both are copied, and cut. */

@@ -1,6 +1,7 @@
 /* Any bytes as a request of Frigate's detector, by ZeroMQ, to a server that has models: up to a
  * zero its first frame, the JSON; what is behind, if there is a zero, its second. It is always
  * answered: by 20 rows, or by JSON. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,22 +24,35 @@ static void leave(void)
     fd = -1;
 }
 
+/* What libFuzzer's clock interrupts goes on. */
 static void read_all(uint8_t *to, size_t n)
 {
-    if (recv(fd, to, n, MSG_WAITALL) != (ssize_t)n)
-        abort();
+    while (n > 0) {
+        ssize_t got = recv(fd, to, n, 0);
+
+        if (got == 0 || (got < 0 && errno != EINTR))
+            abort();
+        to += got > 0 ? got : 0;
+        n -= got > 0 ? (size_t)got : 0;
+    }
 }
 
-static void write_all(const void *from, size_t n)
+static void write_all(const uint8_t *from, size_t n)
 {
-    if (send(fd, from, n, MSG_NOSIGNAL) != (ssize_t)n)
-        abort();
+    while (n > 0) {
+        ssize_t sent = send(fd, from, n, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno != EINTR)
+            abort();
+        from += sent > 0 ? sent : 0;
+        n -= sent > 0 ? (size_t)sent : 0;
+    }
 }
 
 static void enter(void)
 {
     static const uint8_t greeting[64] = {0xff, [8] = 1, 0x7f, 3, 0, 'N', 'U', 'L', 'L'};
-    static const char ready[] = "\4\31\5READY\13Socket-Type\0\0\0\3REQ";
+    static const uint8_t ready[] = "\4\31\5READY\13Socket-Type\0\0\0\3REQ";
     uint8_t answer[64];
 
     if (fd >= 0)

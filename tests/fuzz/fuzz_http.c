@@ -62,7 +62,7 @@ static bool exchange(int fd, const struct scree_buffer *request, size_t *sent,
     n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
     if (n > 0)
         scree_buffer_add(answer, bytes, (size_t)n);
-    return n == 0 || (n < 0 && errno != EAGAIN) || answer->failed;
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || answer->failed;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)

@@ -80,7 +80,7 @@ static bool exchange(void)
     }
     n = recv(client_fd, bytes, sizeof bytes, MSG_DONTWAIT);
     if (n < 0)
-        return errno == EAGAIN;
+        return errno == EAGAIN || errno == EINTR;
     return n > 0 && scree_grpc_feed(client, bytes, (size_t)n, 0, NULL) >= 0;
 }
 

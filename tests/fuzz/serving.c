@@ -1,6 +1,7 @@
 #include "fuzz/serving.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -156,7 +157,7 @@ static bool run_once(int fd, bool *ret_readable)
                            {.fd = scree_rpc_fd(server->rpc), .events = POLLIN}};
     bool now = scree_http_wait_ms(server->http) == 0 || scree_rpc_wait_ms(server->rpc) == 0;
 
-    if (poll(fds, 3, 0) < 0)
+    if (poll(fds, 3, 0) < 0 && errno != EINTR)
         abort();
     *ret_readable = fds[0].revents != 0;
     scree_http_run(server->http);
