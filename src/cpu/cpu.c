@@ -9,17 +9,26 @@
 #include <cpuid.h>
 #endif
 
+/* Built with -Devex_vnni=true: the kernels of level avxvnni need AVX-512 VNNI instead. */
+#ifdef SCREE_EVEX_VNNI
+#define EVEX_VNNI     true
+#define AVXVNNI_TITLE "avxvnni, EVEX encoded"
+#else
+#define EVEX_VNNI     false
+#define AVXVNNI_TITLE "avxvnni"
+#endif
+
 static const struct {
-    const char *name;
+    const char *name, *title;
     uint32_t flag;
 } levels[] = {
-    {"avx2", SCREE_CPU_AVX2},
-    {"avxvnni", SCREE_CPU_AVXVNNI},
-    {"avx512vnni", SCREE_CPU_AVX512VNNI},
-    {"avx512vbmi", SCREE_CPU_AVX512VBMI},
-    {"neon", SCREE_CPU_NEON},
-    {"dotprod", SCREE_CPU_DOTPROD},
-    {"i8mm", SCREE_CPU_I8MM},
+    {"avx2", "avx2", SCREE_CPU_AVX2},
+    {"avxvnni", AVXVNNI_TITLE, SCREE_CPU_AVXVNNI},
+    {"avx512vnni", "avx512vnni", SCREE_CPU_AVX512VNNI},
+    {"avx512vbmi", "avx512vbmi", SCREE_CPU_AVX512VBMI},
+    {"neon", "neon", SCREE_CPU_NEON},
+    {"dotprod", "dotprod", SCREE_CPU_DOTPROD},
+    {"i8mm", "i8mm", SCREE_CPU_I8MM},
 };
 
 #define N_LEVELS (sizeof levels / sizeof levels[0])
@@ -65,11 +74,13 @@ static uint32_t processor_flags(void)
         !has(id.ebx7, bit_AVX2))
         return 0;
     flags |= SCREE_CPU_AVX2;
-    if (has(id.eax7_1, avxvnni))
+    if (has(id.eax7_1, avxvnni) && !EVEX_VNNI)
         flags |= SCREE_CPU_AVXVNNI;
     if (!has(id.xcr0, zmm_state) || !has(id.ebx7, avx512) || !has(id.ecx7, bit_AVX512VNNI))
         return flags;
     flags |= SCREE_CPU_AVX512VNNI;
+    if (EVEX_VNNI)
+        flags |= SCREE_CPU_AVXVNNI;
     if (has(id.ecx7, bit_AVX512VBMI | bit_AVX512VBMI2))
         flags |= SCREE_CPU_AVX512VBMI;
     return flags;
@@ -129,6 +140,6 @@ const char *scree_cpu_name(uint32_t flags)
 
     for (size_t i = 0; i < N_LEVELS; i++)
         if (flags & levels[i].flag)
-            name = levels[i].name;
+            name = levels[i].title;
     return name;
 }

@@ -29,7 +29,8 @@ enum scree_cpu_flag {
  * Errors: EINVAL (no such name); *ret_flags is untouched then. */
 int scree_cpu_flags(const char *mask, uint32_t *ret_flags, struct scree_error *err);
 
-/* The name of the highest level among the flags; "c" for none. Static. */
+/* The name of the highest level among the flags; "c" for none. Of a build with -Devex_vnni=true,
+ * "avxvnni" says that it is EVEX encoded. Static. */
 const char *scree_cpu_name(uint32_t flags);
 
 #endif

@@ -321,7 +321,7 @@ static inline vecf v_copy_sign(vecf x, vecf s)
 /* moves between registers are free: loops need not be unrolled for them */
 #define V_ROTATES false
 
-#if defined(__AVXVNNI__) || defined(__AVX512VNNI__)
+#if defined(__AVXVNNI__) || defined(__AVX512VNNI__) || defined(V_EVEX_DOT)
 
 /* Four unsigned bytes in each lane, and the signed weights that they are multiplied by. */
 typedef vec v_quads;
@@ -350,7 +350,11 @@ static inline void v_put_weight(void *weights, int lane, int tap, int weight)
 /* Each lane of acc plus the sum of its four products. */
 static inline vec v_dot(vec acc, v_quads a, v_weights w)
 {
-#ifdef __AVXVNNI__
+#if defined(V_EVEX_DOT) /* AVX-VNNI's kernels for a test: an assembler encodes it as AVX-512 does \
+                         */
+    __asm__("vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(w));
+    return acc;
+#elif defined(__AVXVNNI__)
     return _mm256_dpbusd_avx_epi32(acc, a, w);
 #else
     return _mm256_dpbusd_epi32(acc, a, w);
