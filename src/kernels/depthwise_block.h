@@ -203,7 +203,7 @@ INLINE void area_3x3_half(const struct job *all, bool whole, int half, int strid
         int32_t y = area.y + line / dilation, x = area.x + line % dilation;
         int32_t left = x * stride - job.pad_left;
         uint8_t *to = output_at(&job, y, x);
-        struct row rows[SCREE_DEPTHWISE_MAX_H];
+        struct row found[SCREE_DEPTHWISE_MAX_H], rows[3];
         v_quads quads[3][2];
         vec acc[2];
 
@@ -221,7 +221,9 @@ INLINE void area_3x3_half(const struct job *all, bool whole, int half, int strid
         to += (size_t)dilation * job.out_c;                                          \
     } while (0)
 
-        find_rows(&job, y, rows);
+        find_rows(&job, y, found);
+        for (int k = 0; k < 3; k++)
+            rows[k] = found[k]; /* into registers */
         for (int k = 0; k < 3 - stride; k++)
             interleave(&job, rows, 3, whole, half, left + k * dilation, quads[k]);
         while (x < area.end_x) {

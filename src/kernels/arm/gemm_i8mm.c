@@ -54,7 +54,7 @@ SCREE_GEMM_INLINE const uint8_t *add_segment(struct squares *squares, const int 
 
 /* The sums of the upper or lower rows of a pair's squares, less what comes off. */
 SCREE_GEMM_INLINE struct scree_gemm_neon_sums take_row(const struct squares *squares, int row,
-                                                       const int32_t *bias, int32x4_t excess)
+                                                       const int32_t *bias, int32_t excess)
 {
     struct scree_gemm_neon_sums sums;
 
@@ -63,47 +63,33 @@ SCREE_GEMM_INLINE struct scree_gemm_neon_sums take_row(const struct squares *squ
         int64x2_t b = vreinterpretq_s64_s32(squares->v[2 * i + 1]);
         int32x4_t sum = vreinterpretq_s32_s64(row ? vzip2q_s64(a, b) : vzip1q_s64(a, b));
 
-        sums.v[i] = vaddq_s32(sum, vsubq_s32(vld1q_s32(bias + 4 * i), excess));
+        sums.v[i] = vaddq_s32(sum, vsubq_s32(vld1q_s32(bias + 4 * i), vdupq_n_s32(excess)));
     }
     return sums;
 }
 
-SCREE_GEMM_INLINE void store_row(const struct scree_gemm_block *block,
-                                 const struct scree_gemm_neon_params *params,
-                                 const struct squares *squares, const bool is_u8,
-                                 struct scree_gemm_neon_range range, int32x4_t excess, int32_t r,
-                                 int32_t c)
-{
-    struct scree_gemm_neon_sums sums = take_row(squares, r % 2, params->bias, excess);
-
-    if (r >= block->n_rows)
-        return;
-    if (scree_gemm_neon_is_short(block, params, c))
-        scree_gemm_neon_finish_short(block, params, is_u8, range, r, c, sums);
-    else
-        scree_gemm_neon_finish(block, params, is_u8, range, r, c, sums);
-}
-
 #define START(p) squares[p].v[i] = vdupq_n_s32(0)
-#define STORE(p)                                                                              \
-    do {                                                                                      \
-        store_row(block, params, &squares[p], is_u8, range, excess[2 * p], 2 * p, c);         \
-        store_row(block, params, &squares[p], is_u8, range, excess[2 * p + 1], 2 * p + 1, c); \
+#define TAKE(p)                                                                      \
+    do {                                                                             \
+        sums[2 * p] = take_row(&squares[p], 0, params->bias, excess[2 * p]);         \
+        sums[2 * p + 1] = take_row(&squares[p], 1, params->bias, excess[2 * p + 1]); \
     } while (0)
 
 SCREE_GEMM_INLINE void run_panel(const struct scree_gemm_block *block, const int n_pairs,
-                                 const bool is_u8, struct scree_gemm_neon_range range,
-                                 const int32x4_t *excess, const uint8_t *panel, int32_t c)
+                                 const bool is_u8, const struct scree_gemm_neon_range *range,
+                                 const int32_t *excess, const uint8_t *panel, int32_t c)
 {
     const struct scree_gemm_neon_params *params = (const void *)panel;
     const uint8_t *w = panel + sizeof *params;
     struct squares squares[PAIRS];
+    struct scree_gemm_neon_sums sums[2 * PAIRS];
 
     for (int i = 0; i < 8; i++)
         EACH_PAIR(START);
     for (int32_t s = 0; s < block->n_segments; s++)
         w = add_segment(squares, n_pairs, is_u8, block, s, w);
-    EACH_PAIR(STORE);
+    EACH_PAIR(TAKE);
+    scree_gemm_neon_finish_panel(block, params, is_u8, range, c, sums);
 }
 
 SCREE_GEMM_INLINE void run_panels(const struct scree_gemm_block *block, const int n_pairs,
@@ -111,11 +97,12 @@ SCREE_GEMM_INLINE void run_panels(const struct scree_gemm_block *block, const in
 {
     const uint8_t *panel = block->panels;
     struct scree_gemm_neon_range range = scree_gemm_neon_range(block->layer);
-    int32x4_t excess[ROWS];
+    int32_t excess[ROWS] = {0};
 
-    scree_gemm_neon_excesses(block, ROWS, is_u8, excess);
+    if (block->layer->weights_zp != 0)
+        scree_gemm_neon_find_excesses(block, ROWS, excess);
     for (int32_t c = 0; c < block->n_channels; c += SCREE_GEMM_NEON_CHANNELS) {
-        run_panel(block, n_pairs, is_u8, range, excess, panel, c);
+        run_panel(block, n_pairs, is_u8, &range, excess, panel, c);
         panel += block->panel_bytes;
     }
 }

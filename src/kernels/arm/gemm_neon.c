@@ -4,6 +4,7 @@
 #include "kernels/arm/gemm_neon.h"
 
 #define ROWS 4
+#define STEP 8
 
 /* X(r) for each row r < n_rows, which is a constant wherever this is used. */
 #define EACH_ROW(X)     \
@@ -50,15 +51,15 @@ SCREE_GEMM_INLINE int16x8_t widen(const bool is_u8, uint8x8_t x)
 #define LOAD_8(r) a[r] = widen(is_u8, vld1_u8(rows[r] + k))
 #define LOAD_1(r) a[r] = widen(is_u8, vdup_n_u8(rows[r][k]))
 
-/* Adds a segment; returns the weights behind it. */
-SCREE_GEMM_INLINE const uint8_t *add_segment(struct scree_gemm_neon_sums *sums, const int n_rows,
-                                             const bool is_u8, const uint8_t *const *rows,
-                                             int32_t n, const uint8_t *w)
+/* Adds n bytes of the rows, a multiple of STEP and not 0; returns the weights behind them. */
+SCREE_GEMM_INLINE const uint8_t *add_steps(struct scree_gemm_neon_sums *sums, const int n_rows,
+                                           const bool is_u8, const uint8_t *const *rows, int32_t n,
+                                           const uint8_t *w)
 {
     int16x8_t a[ROWS];
-    int32_t k = 0;
+    size_t k = 0;
 
-    for (; k + 8 <= n; k += 8, w += 128) {
+    do {
         EACH_ROW(LOAD_8);
         ADD_LANE(0);
         ADD_LANE(1);
@@ -68,7 +69,19 @@ SCREE_GEMM_INLINE const uint8_t *add_segment(struct scree_gemm_neon_sums *sums, 
         ADD_LANE(5);
         ADD_LANE(6);
         ADD_LANE(7);
-    }
+        k += STEP;
+        w += 128;
+    } while (k < (size_t)n);
+    return w;
+}
+
+/* Adds bytes [k, n). */
+SCREE_GEMM_INLINE const uint8_t *add_rest(struct scree_gemm_neon_sums *sums, const int n_rows,
+                                          const bool is_u8, const uint8_t *const *rows, int32_t k,
+                                          int32_t n, const uint8_t *w)
+{
+    int16x8_t a[ROWS];
+
     for (; k < n; k++, w += 16) {
         EACH_ROW(LOAD_1);
         ADD_LANE(0);
@@ -78,40 +91,17 @@ SCREE_GEMM_INLINE const uint8_t *add_segment(struct scree_gemm_neon_sums *sums, 
 
 #include "kernels/arm/gemm_rows.h"
 
-SCREE_GEMM_INLINE void run_rows(const struct scree_gemm_block *block, const bool is_u8)
-{
-    switch (block->n_rows) {
-    case 1:
-        run_panels(block, 1, is_u8);
-        break;
-    case 2:
-        run_panels(block, 2, is_u8);
-        break;
-    case 3:
-        run_panels(block, 3, is_u8);
-        break;
-    default:
-        run_panels(block, ROWS, is_u8);
-        break;
-    }
-}
-
-static void run_u8(const struct scree_gemm_block *block)
-{
-    run_rows(block, true);
-}
-
-static void run_s8(const struct scree_gemm_block *block)
-{
-    run_rows(block, false);
-}
+RUN_ROWS(1)
+RUN_ROWS(2)
+RUN_ROWS(3)
+RUN_ROWS(4)
 
 static void run(const struct scree_gemm_block *block)
 {
-    if (block->layer->is_u8)
-        run_u8(block);
-    else
-        run_s8(block);
+    static void (*const runs[ROWS])(const struct scree_gemm_block *, bool) = {run_1, run_2, run_3,
+                                                                              run_4};
+
+    runs[block->n_rows - 1](block, block->layer->is_u8);
 }
 
 const struct scree_gemm_kernel scree_gemm_neon = {

@@ -65,14 +65,6 @@ SCREE_GEMM_INLINE int32x4_t scree_gemm_neon_scale(int32x4_t sum,
     return vrshlq_s32(vsraq_n_s32(sum, vandq_s32(sum, right), 31), right);
 }
 
-/* The same where negative outputs are clamped away and no shift is to the left. */
-SCREE_GEMM_INLINE int32x4_t scree_gemm_neon_rise(int32x4_t sum,
-                                                 const struct scree_gemm_neon_params *params, int i)
-{
-    return vrshlq_s32(vqrdmulhq_s32(sum, vld1q_s32(params->q + 4 * i)),
-                      vld1q_s32(params->right + 4 * i));
-}
-
 /* Two of them by factor. */
 SCREE_GEMM_INLINE int32x2_t scree_gemm_neon_times(int32x2_t sum, const double *factor)
 {
@@ -93,14 +85,23 @@ SCREE_GEMM_INLINE int32x4_t scree_gemm_neon_multiply(int32x4_t sum,
 struct scree_gemm_neon_range {
     int16x8_t zp;
     uint8x16_t min, max;
+    bool rises;     /* outputs by multiplier, those below the zero point are clamped away */
+    bool saturates; /* min and max are those of the type, and the zero point of uint8 is 0 */
 };
 
 SCREE_GEMM_INLINE struct scree_gemm_neon_range
 scree_gemm_neon_range(const struct scree_gemm_layer *layer)
 {
-    return (struct scree_gemm_neon_range){vdupq_n_s16((int16_t)layer->output_zp),
-                                          vdupq_n_u8((uint8_t)layer->min),
-                                          vdupq_n_u8((uint8_t)layer->max)};
+    bool whole = layer->is_u8 ? layer->min == 0 && layer->max == UINT8_MAX && layer->output_zp == 0
+                              : layer->min == INT8_MIN && layer->max == INT8_MAX;
+
+    return (struct scree_gemm_neon_range){
+        .zp = vdupq_n_s16((int16_t)layer->output_zp),
+        .min = vdupq_n_u8((uint8_t)layer->min),
+        .max = vdupq_n_u8((uint8_t)layer->max),
+        .rises = layer->relu && !layer->by_factor && !layer->sums,
+        .saturates = whole,
+    };
 }
 
 /* The 16 outputs of a row from the four vectors at v, which are less the zero point. It is added
@@ -121,6 +122,20 @@ SCREE_GEMM_INLINE uint8x16_t scree_gemm_neon_narrow(const int32x4_t *v, const bo
         bytes = vmaxq_s8(bytes, vreinterpretq_s8_u8(range.min));
         return vreinterpretq_u8_s8(vminq_s8(bytes, vreinterpretq_s8_u8(range.max)));
     }
+}
+
+/* The same where range.saturates. */
+SCREE_GEMM_INLINE uint8x16_t scree_gemm_neon_saturate(const int32x4_t *v, const bool is_u8,
+                                                      struct scree_gemm_neon_range range)
+{
+    int16x8_t low = vqmovn_high_s32(vqmovn_s32(v[0]), v[1]);
+    int16x8_t high = vqmovn_high_s32(vqmovn_s32(v[2]), v[3]);
+
+    if (is_u8)
+        return vqmovun_high_s16(vqmovun_s16(low), high);
+    low = vqaddq_s16(low, range.zp);
+    high = vqaddq_s16(high, range.zp);
+    return vreinterpretq_u8_s8(vqmovn_high_s16(vqmovn_s16(low), high));
 }
 
 SCREE_GEMM_INLINE uint8x16_t scree_gemm_neon_outputs(const struct scree_gemm_layer *layer,
@@ -163,17 +178,6 @@ SCREE_GEMM_INLINE void scree_gemm_neon_store_sums(const struct scree_gemm_block 
     memcpy(block->out[r] + (size_t)c * sizeof(int32_t), &sums, (size_t)n * sizeof(int32_t));
 }
 
-/* Whether all rows of a panel of 16 channels end in scree_gemm_neon_finish_short(). */
-SCREE_GEMM_INLINE bool scree_gemm_neon_is_short(const struct scree_gemm_block *block,
-                                                const struct scree_gemm_neon_params *params,
-                                                int32_t c)
-{
-    const struct scree_gemm_layer *layer = block->layer;
-
-    return layer->relu && !layer->by_factor && !params->any_left &&
-           block->n_channels - c >= SCREE_GEMM_NEON_CHANNELS;
-}
-
 /* Stores what becomes of the sums of row r. */
 SCREE_GEMM_INLINE void scree_gemm_neon_finish(const struct scree_gemm_block *block,
                                               const struct scree_gemm_neon_params *params,
@@ -188,25 +192,69 @@ SCREE_GEMM_INLINE void scree_gemm_neon_finish(const struct scree_gemm_block *blo
                               scree_gemm_neon_outputs(block->layer, params, is_u8, range, sums));
 }
 
-SCREE_GEMM_INLINE void scree_gemm_neon_finish_short(const struct scree_gemm_block *block,
-                                                    const struct scree_gemm_neon_params *params,
-                                                    const bool is_u8,
-                                                    struct scree_gemm_neon_range range, int32_t r,
-                                                    int32_t c, struct scree_gemm_neon_sums sums)
+/* The same for all rows of a panel of 16 channels where outputs below the zero point are clamped
+ * away and no shift is to the left. */
+SCREE_GEMM_INLINE void scree_gemm_neon_rise(const struct scree_gemm_block *block,
+                                            const struct scree_gemm_neon_params *params,
+                                            const bool is_u8, const bool saturates,
+                                            struct scree_gemm_neon_range range, int32_t c,
+                                            const struct scree_gemm_neon_sums *sums)
 {
-    int32x4_t v[4];
+    int32x4_t q0 = vld1q_s32(params->q), q1 = vld1q_s32(params->q + 4);
+    int32x4_t q2 = vld1q_s32(params->q + 8), q3 = vld1q_s32(params->q + 12);
+    int32x4_t right0 = vld1q_s32(params->right), right1 = vld1q_s32(params->right + 4);
+    int32x4_t right2 = vld1q_s32(params->right + 8), right3 = vld1q_s32(params->right + 12);
+    uint8_t *const *to = block->out, *const *end = to + block->n_rows;
 
-    for (int i = 0; i < 4; i++)
-        v[i] = scree_gemm_neon_rise(sums.v[i], params, i);
-    vst1q_u8(block->out[r] + c, scree_gemm_neon_narrow(v, is_u8, range));
+    for (; to < end; to++, sums++) {
+        int32x4_t v[4] = {vrshlq_s32(vqrdmulhq_s32(sums->v[0], q0), right0),
+                          vrshlq_s32(vqrdmulhq_s32(sums->v[1], q1), right1),
+                          vrshlq_s32(vqrdmulhq_s32(sums->v[2], q2), right2),
+                          vrshlq_s32(vqrdmulhq_s32(sums->v[3], q3), right3)};
+
+        vst1q_u8(*to + c, saturates ? scree_gemm_neon_saturate(v, is_u8, range)
+                                    : scree_gemm_neon_narrow(v, is_u8, range));
+    }
+}
+
+/* scree_gemm_neon_finish() for all rows. */
+__attribute__((noinline)) static void
+scree_gemm_neon_finish_any(const struct scree_gemm_block *block,
+                           const struct scree_gemm_neon_params *params, const bool is_u8,
+                           const struct scree_gemm_neon_range *range, int32_t c,
+                           const struct scree_gemm_neon_sums *sums)
+{
+    for (int32_t r = 0; r < block->n_rows; r++)
+        scree_gemm_neon_finish(block, params, is_u8, *range, r, c, sums[r]);
+}
+
+/* Stores what becomes of the sums of a panel, s32[n_rows][16]; c: its first channel. A function of
+ * its own: inlined, its constants would drive sums out of the registers where they are made. */
+__attribute__((noinline)) static void
+scree_gemm_neon_finish_panel(const struct scree_gemm_block *block,
+                             const struct scree_gemm_neon_params *params, const bool is_u8,
+                             const struct scree_gemm_neon_range *range, int32_t c,
+                             const struct scree_gemm_neon_sums *sums)
+{
+    bool rises = range->rises && !params->any_left &&
+                 block->n_channels - c >= SCREE_GEMM_NEON_CHANNELS;
+
+    if (rises && range->saturates && is_u8)
+        scree_gemm_neon_rise(block, params, true, true, *range, c, sums);
+    else if (rises && range->saturates)
+        scree_gemm_neon_rise(block, params, false, true, *range, c, sums);
+    else if (rises && is_u8)
+        scree_gemm_neon_rise(block, params, true, false, *range, c, sums);
+    else if (rises)
+        scree_gemm_neon_rise(block, params, false, false, *range, c, sums);
+    else
+        scree_gemm_neon_finish_any(block, params, is_u8, range, c, sums);
 }
 
 /* Adds 16 bytes, signed unless is_u8, to four sums. */
-SCREE_GEMM_INLINE uint32x4_t scree_gemm_neon_add_bytes(uint32x4_t sums, const uint8_t *bytes,
+SCREE_GEMM_INLINE uint32x4_t scree_gemm_neon_add_bytes(uint32x4_t sums, uint8x16_t x,
                                                        const bool is_u8)
 {
-    uint8x16_t x = vld1q_u8(bytes);
-
 #ifdef __ARM_FEATURE_DOTPROD
     if (is_u8)
         return vdotq_u32(sums, x, vdupq_n_u8(1));
@@ -220,46 +268,49 @@ SCREE_GEMM_INLINE uint32x4_t scree_gemm_neon_add_bytes(uint32x4_t sums, const ui
 #endif
 }
 
-/* weights_zp * sum of the bytes of row r: what comes off its sums. */
-SCREE_GEMM_INLINE int32_t scree_gemm_neon_excess(const struct scree_gemm_block *block, int32_t mr,
-                                                 const bool is_u8, int32_t r)
+/* The sum of the bytes of row r. */
+SCREE_GEMM_INLINE int32_t scree_gemm_neon_sum_row(const struct scree_gemm_block *block, int32_t mr,
+                                                  const bool is_u8, int32_t r)
 {
     uint32x4_t sums = vdupq_n_u32(0), more = vdupq_n_u32(0);
-    int32_t n = block->segment_bytes;
-    uint32_t sum;
+    int32_t n = block->segment_bytes, rest = 0;
 
     for (int32_t s = 0; s < block->n_segments; s++) {
-        const uint8_t *a = block->a[s * mr + r];
-        int32_t i = 0;
+        const uint8_t *a = block->a[s * mr + r], *end = a + (n & -32);
 
-        for (; i + 32 <= n; i += 32) {
-            sums = scree_gemm_neon_add_bytes(sums, a + i, is_u8);
-            more = scree_gemm_neon_add_bytes(more, a + i + 16, is_u8);
-        }
-        if (i + 16 <= n) {
-            sums = scree_gemm_neon_add_bytes(sums, a + i, is_u8);
-            i += 16;
-        }
-        if (i < n) {
-            uint8_t tail[16] = {0};
+        for (; a < end; a += 32) {
+            uint8x16_t x0 = vld1q_u8(a), x1 = vld1q_u8(a + 16);
 
-            memcpy(tail, a + i, (size_t)(n - i));
-            more = scree_gemm_neon_add_bytes(more, tail, is_u8);
+            sums = scree_gemm_neon_add_bytes(sums, x0, is_u8);
+            more = scree_gemm_neon_add_bytes(more, x1, is_u8);
         }
+        if (n & 16) {
+            sums = scree_gemm_neon_add_bytes(sums, vld1q_u8(a), is_u8);
+            a += 16;
+        }
+        if (n & 8) {
+            more = scree_gemm_neon_add_bytes(more, vcombine_u8(vld1_u8(a), vdup_n_u8(0)), is_u8);
+            a += 8;
+        }
+        for (int i = 0; i < (n & 7); i++)
+            rest += is_u8 ? a[i] : (int8_t)a[i];
     }
-    sum = vaddvq_u32(vaddq_u32(sums, more));
-    return (int32_t)(sum * (uint32_t)block->layer->weights_zp);
+    return (int32_t)(vaddvq_u32(vaddq_u32(sums, more)) + (uint32_t)rest);
 }
 
-/* That of each row of a block of at most mr, four times; 0 for rows that it does not have. */
-SCREE_GEMM_INLINE void scree_gemm_neon_excesses(const struct scree_gemm_block *block, int32_t mr,
-                                                const bool is_u8, int32x4_t *excess)
+/* weights_zp * sum of the bytes of each row of a block: what comes off its sums. A function of its
+ * own, because inlined it would be there once for each number of rows. */
+__attribute__((noinline)) static void
+scree_gemm_neon_find_excesses(const struct scree_gemm_block *block, int32_t mr, int32_t *ret)
 {
-    for (int32_t r = 0; r < mr; r++) {
-        bool counts = block->layer->weights_zp != 0 && r < block->n_rows;
+    uint32_t zp = (uint32_t)block->layer->weights_zp;
 
-        excess[r] = vdupq_n_s32(counts ? scree_gemm_neon_excess(block, mr, is_u8, r) : 0);
-    }
+    if (block->layer->is_u8)
+        for (int32_t r = 0; r < block->n_rows; r++)
+            ret[r] = (int32_t)(zp * (uint32_t)scree_gemm_neon_sum_row(block, mr, true, r));
+    else
+        for (int32_t r = 0; r < block->n_rows; r++)
+            ret[r] = (int32_t)(zp * (uint32_t)scree_gemm_neon_sum_row(block, mr, false, r));
 }
 
 #endif
