@@ -30,6 +30,7 @@
 #include "kernels/resize.h"
 #include "kernels/rows_f32.h"
 #include "kernels/softmax.h"
+#include "kernels/split.h"
 
 /* One member a kernel: a function, or a description with functions in it. */
 struct scree_kernels {
@@ -50,6 +51,7 @@ struct scree_kernels {
     /* kernels/gemm_f32.h: products rounded, and perhaps not */
     const struct scree_gemm_f32 *gemm_f32, *gemm_f32_fused;
     const struct scree_hybrid_kernel *hybrid; /* kernels/hybrid.h */
+    const struct scree_split_kernel *split;   /* kernels/split.h */
     const struct scree_rows_f32 *rows_f32;    /* kernels/rows_f32.h */
     scree_depthwise_f32_fn *depthwise_f32;    /* kernels/depthwise.h */
 };

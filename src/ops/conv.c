@@ -4,6 +4,7 @@
 #include "ops/matrix.h"
 #include "ops/matrix_f32.h"
 #include "ops/matrix_hybrid.h"
+#include "ops/matrix_s16.h"
 #include "ops/ops.h"
 
 struct conv_params {
@@ -14,6 +15,7 @@ struct conv_params {
     struct scree_matrix_scratch scratch;
     struct scree_matrix_f32 f32;
     struct scree_matrix_hybrid_packed packed;
+    struct scree_matrix_s16 s16;
     bool is_hybrid, asymmetric;
 };
 
@@ -107,6 +109,11 @@ static int prepare_hybrid(struct scree_call *call, struct conv_params *params,
     return rc < 0 ? rc : scree_matrix_hybrid_pack(call, &params->shape, &params->packed, err);
 }
 
+static bool sums_wrap_at_32(const struct scree_call *call)
+{
+    return call->node->options.conv2d.quantized_bias_type == SCREE_TYPE_INT32;
+}
+
 int scree_conv2d_prepare(struct scree_call *call, struct scree_error *err)
 {
     enum scree_activation activation = call->node->options.conv2d.activation;
@@ -133,12 +140,11 @@ int scree_conv2d_prepare(struct scree_call *call, struct scree_error *err)
         rc = scree_matrix_set_multipliers(call, &params->quant, err);
     if (rc >= 0)
         rc = scree_matrix_pack(call, &params->shape, &params->quant, &params->gemm, err);
-    return rc < 0 ? rc : scree_matrix_plan_scratch(call, 0, &params->scratch, err);
-}
-
-static bool sums_wrap_at_32(const struct scree_call *call)
-{
-    return call->node->options.conv2d.quantized_bias_type == SCREE_TYPE_INT32;
+    if (rc >= 0)
+        rc = scree_matrix_plan_scratch(call, 0, &params->scratch, err);
+    if (rc >= 0 && !sums_wrap_at_32(call))
+        rc = scree_matrix_s16_pack(call, &params->shape, &params->quant, &params->s16, err);
+    return rc;
 }
 
 static void conv_tile(void *arg, size_t tile, int thread)
@@ -202,6 +208,8 @@ int scree_conv2d_run(const struct scree_call *call, struct scree_error *err)
         scree_matrix_f32_run(call, &params->f32);
     else if (params->gemm)
         scree_matrix_run_packed(call, params->gemm);
+    else if (params->s16.gemm)
+        scree_matrix_s16_run(call, &params->s16);
     else
         run_tiles(call);
     return 0;

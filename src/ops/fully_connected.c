@@ -8,6 +8,7 @@
 #include "ops/matrix.h"
 #include "ops/matrix_f32.h"
 #include "ops/matrix_hybrid.h"
+#include "ops/matrix_s16.h"
 #include "ops/ops.h"
 
 struct fc_params {
@@ -18,6 +19,7 @@ struct fc_params {
     struct scree_matrix_scratch scratch;
     struct scree_matrix_f32 f32;
     struct scree_matrix_hybrid_packed packed;
+    struct scree_matrix_s16 s16;
     bool is_hybrid;
 };
 
@@ -180,6 +182,8 @@ static int prepare_kind(struct scree_call *call, struct fc_params *params, struc
     if (rc >= 0)
         rc = scree_matrix_plan_scratch(call, params->is_hybrid ? params->shape.n : 0,
                                        &params->scratch, err);
+    if (rc >= 0 && bias_type(call) != SCREE_TYPE_INT32 && params->shape.in_c > 0)
+        rc = scree_matrix_s16_pack(call, &params->shape, &params->quant, &params->s16, err);
     if (rc >= 0 && params->is_hybrid && params->shape.in_c > 0)
         rc = scree_matrix_hybrid_pack(call, &params->shape, &params->packed, err);
     return rc;
@@ -294,6 +298,8 @@ int scree_fully_connected_run(const struct scree_call *call, struct scree_error 
         scree_matrix_f32_run(call, &params->f32);
     else if (params->gemm)
         scree_matrix_run_packed(call, params->gemm);
+    else if (params->s16.gemm)
+        scree_matrix_s16_run(call, &params->s16);
     else
         run_tiles(call);
     return 0;
