@@ -51,7 +51,8 @@ static bool describe_channel(const struct scree_call *call, const struct scree_c
     *ret_bias = (double)(bias + 128 * sum);
     *ret_factor = quant->factors ? quant->factors[index]
                                  : scree_split_factor(quant->multipliers[index]);
-    return bound <= SCREE_SPLIT_BOUND && (double)bound * *ret_factor < SCREE_SPLIT_OUTPUT;
+    return bound <= SCREE_SPLIT_BOUND && *ret_factor >= 0 &&
+           (double)bound * *ret_factor < SCREE_SPLIT_OUTPUT;
 }
 
 /* The constants of all channels; *ret_usable: all are within bounds. */
@@ -59,7 +60,7 @@ static int describe_channels(struct scree_call *call, const struct scree_conv_sh
                              const struct scree_conv_quant *quant, struct scree_matrix_s16 *packed,
                              bool *ret_usable, struct scree_error *err)
 {
-    size_t n = (size_t)shape->out_c, depth = n > 0 ? call->inputs[1]->n_elements / n : 0;
+    size_t n = (size_t)shape->out_c, depth = call->inputs[1]->n_elements / n;
     double *bias = scree_arena_new(call->arena, double, n);
     double *factors = scree_arena_new(call->arena, double, n);
     bool usable = true;
@@ -95,7 +96,7 @@ int scree_matrix_s16_pack(struct scree_call *call, const struct scree_conv_shape
 
     *packed = (struct scree_matrix_s16){
         .halves_up = !quant->factors, .min = quant->min, .max = quant->max};
-    if (!can_pack(call, quant))
+    if (shape->out_c < 1 || !can_pack(call, quant))
         return 0;
     rc = describe_channels(call, shape, quant, packed, &usable, err);
     if (rc < 0 || !usable)
