@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -74,12 +75,12 @@ def build_other(image):
     return read(FOLDER / f"oci-{image}")
 
 
-def check(image):
-    path = ROOT / f"deploy/image/Containerfile.{image}"
+def check(image, context):
+    path = context / f"deploy/image/Containerfile.{image}"
     make_base(re.search(r"^FROM (\S+) AS build$", path.read_text(), re.M).group(1))
     common = ["bud", "--layers", "--pull=never", "--isolation=chroot", "-f", path]
-    buildah(*common, "--target", "build", "-t", f"localhost/{image}-build", ROOT)
-    buildah(*common, "-t", f"localhost/{image}", ROOT)
+    buildah(*common, "--target", "build", "-t", f"localhost/{image}-build", context)
+    buildah(*common, "-t", f"localhost/{image}", context)
     container = buildah("from", "--pull=never", f"localhost/{image}")
     try:
         found = files_of(pathlib.Path(buildah("mount", container)))
@@ -106,9 +107,13 @@ def main():
     if lacking or os.geteuid() != 0:
         print(f"skipped: {'no ' + ', '.join(lacking) if lacking else 'not root'}")
         return 77
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    # Of what is committed: a copy that stays as it is while it is built, twice.
+    context = FOLDER / "context"
+    shutil.rmtree(context, ignore_errors=True)
+    context.mkdir(parents=True)
+    run("sh", "-c", f"git -C {shlex.quote(str(ROOT))} archive HEAD | tar -x -C {shlex.quote(str(context))}")
     for image in sys.argv[3:] or PROGRAMS:
-        check(image)
+        check(image, context)
     return 0
 
 
