@@ -93,6 +93,10 @@ def test_http():
 def test_grpc():
     with tritonclient.grpc.InferenceServerClient(f"{HOST}:{GRPC_PORT}") as client:
         want = common(tritonclient.grpc, client)
+        for coding in ("gzip", "deflate"):
+            answer = client.infer("classifier", inputs_of(tritonclient.grpc, PIXELS),
+                                  compression_algorithm=coding)
+            assert (answer.as_numpy("scores") == want).all()
         answers = []
         for _ in range(20):
             client.async_infer("classifier", inputs_of(tritonclient.grpc, PIXELS),
