@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "plugin/journal.h"
 #include "plugin/json.h"
@@ -10,7 +11,7 @@ int scree_condition_write(const struct scree_npus *npus, const char *path, struc
 {
     struct scree_buffer buffer = {.limit = 4096};
     const struct scree_plugin_npu *npu = npus->n > 0 ? &npus->v[0] : NULL;
-    char text[256], time[SCREE_TIME_TEXT];
+    char text[256], time[SCREE_CLOCK_BYTES];
     int rc;
 
     for (uint32_t i = npus->n; i-- > 0;)
@@ -20,7 +21,7 @@ int scree_condition_write(const struct scree_npus *npus, const char *path, struc
         (void)snprintf(text, sizeof text, "%s: %s", npu->node.name, npu->health.why.text);
     else
         (void)snprintf(text, sizeof text, "the kernel shows no NPU of the driver rocket");
-    scree_journal_time(time);
+    scree_clock_text(time);
     scree_json_add_raw(&buffer, "{\"type\":\"NpuReady\",");
     scree_json_add_pair(&buffer, "status", npu && npu->health.healthy ? "True" : "False");
     scree_json_add_raw(&buffer, ",");

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "plugin/json.h"
 
@@ -21,18 +22,6 @@ void scree_journal_init(const char *level, bool is_json)
         if (strcmp(level, names[i]) == 0)
             least = (enum scree_journal_level)i;
     json = is_json;
-}
-
-void scree_journal_time(char *text)
-{
-    struct timespec now;
-    struct tm parts;
-    size_t n;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &parts);
-    n = strftime(text, SCREE_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &parts);
-    (void)snprintf(text + n, SCREE_TIME_TEXT - n, ".%03uZ", (unsigned)(now.tv_nsec / 1000000));
 }
 
 uint64_t scree_now_ns(void)
@@ -82,11 +71,11 @@ void scree_journal(enum scree_journal_level level, const char *message,
                    const struct scree_journal_field *fields, size_t n)
 {
     struct scree_buffer line = {.limit = LINE_BYTES};
-    char time[SCREE_TIME_TEXT];
+    char time[SCREE_CLOCK_BYTES];
 
     if (level < least)
         return;
-    scree_journal_time(time);
+    scree_clock_text(time);
     if (json) {
         add_text(&line, "{");
         scree_json_add_pair(&line, "time", time);

@@ -43,10 +43,6 @@ void scree_journal(enum scree_journal_level level, const char *message,
                   sizeof((const struct scree_journal_field[]){__VA_ARGS__}) / \
                       sizeof(struct scree_journal_field))
 
-/* The wall clock as "2026-08-01T10:00:00.123Z" in text[SCREE_TIME_TEXT]; for people only. */
-#define SCREE_TIME_TEXT 32
-void scree_journal_time(char *text);
-
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t scree_now_ns(void);
 

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #define MAX_PAIRS 32
@@ -114,18 +114,6 @@ void scree_log_init(struct scree_log *log, int fd, enum scree_log_level level,
     *log = (struct scree_log){.level = level, .format = format, .fd = fd};
 }
 
-static void format_time(char *text, size_t n)
-{
-    struct timespec now;
-    struct tm tm;
-    size_t length;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    length = strftime(text, n, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(text + length, n - length, ".%03dZ", (int)(now.tv_nsec / 1000000));
-}
-
 /* A pipe that can be written to takes PIPE_BUF bytes without waiting. */
 static bool put(struct scree_log *log, const char *line, size_t n)
 {
@@ -137,9 +125,9 @@ static bool put(struct scree_log *log, const char *line, size_t n)
 static bool put_line(struct scree_log *log, enum scree_log_level level, const char *text,
                      const char *const *pairs)
 {
-    char line[SCREE_LOG_MAX_LINE], time[40];
+    char line[SCREE_LOG_MAX_LINE], time[SCREE_CLOCK_BYTES];
 
-    format_time(time, sizeof time);
+    scree_clock_text(time);
     return put(log, line, scree_log_format(log, level, time, text, pairs, line, sizeof line));
 }
 

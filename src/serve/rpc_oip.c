@@ -146,8 +146,13 @@ static void add_dims(struct scree_buffer *reply, uint32_t number,
     scree_pb_end(reply, dims);
 }
 
-static void add_metadata(struct scree_buffer *reply, const struct scree_served *served,
-                         bool is_input)
+/* What is told of a tensor. */
+typedef void about_fn(struct scree_buffer *reply, const struct scree_oip_description *about,
+                      bool is_input, bool has_batch);
+
+/* Adds a field `number` for each input, or output. */
+static void add_tensors(struct scree_buffer *reply, const struct scree_served *served,
+                        bool is_input, uint32_t number, about_fn *tell, bool has_batch)
 {
     struct scree_oip_description about;
 
@@ -156,12 +161,20 @@ static void add_metadata(struct scree_buffer *reply, const struct scree_served *
 
         if (scree_oip_describe(served, is_input, i, &about, NULL) < 0)
             continue;
-        tensor = scree_pb_begin(reply, is_input ? 4 : 5);
-        scree_pb_add_text(reply, 1, about.name);
-        scree_pb_add_text(reply, 2, scree_oip_types[about.type].name);
-        add_dims(reply, 3, &about, 0);
+        tensor = scree_pb_begin(reply, number);
+        tell(reply, &about, is_input, has_batch);
         scree_pb_end(reply, tensor);
     }
+}
+
+/* TensorMetadata. */
+static void tell_metadata(struct scree_buffer *reply, const struct scree_oip_description *about,
+                          bool is_input, bool has_batch)
+{
+    (void)is_input, (void)has_batch;
+    scree_pb_add_text(reply, 1, about->name);
+    scree_pb_add_text(reply, 2, scree_oip_types[about->type].name);
+    add_dims(reply, 3, about, 0);
 }
 
 struct versions {
@@ -190,30 +203,20 @@ static void model_metadata(void *context, struct scree_rpc_call *call)
     scree_pb_add_text(reply, 1, served->name);
     scree_repository_visit(server->repository, add_version, &versions);
     scree_pb_add_text(reply, 3, "litert_tflite");
-    add_metadata(reply, served, true);
-    add_metadata(reply, served, false);
+    add_tensors(reply, served, true, 4, tell_metadata, false);
+    add_tensors(reply, served, false, 5, tell_metadata, false);
     scree_served_unref(served);
 }
 
 /* ModelInput and ModelOutput of model_config.proto. */
-static void add_config(struct scree_buffer *reply, const struct scree_served *served, bool is_input,
-                       bool has_batch)
+static void tell_config(struct scree_buffer *reply, const struct scree_oip_description *about,
+                        bool is_input, bool has_batch)
 {
-    struct scree_oip_description about;
-
-    for (uint32_t i = 0; i < n_tensors(served, is_input); i++) {
-        size_t tensor;
-
-        if (scree_oip_describe(served, is_input, i, &about, NULL) < 0)
-            continue;
-        tensor = scree_pb_begin(reply, is_input ? 5 : 6);
-        scree_pb_add_text(reply, 1, about.name);
-        scree_pb_add_varint(reply, 2, scree_oip_types[about.type].config);
-        if (is_input && has_batch && about.is_picture && about.rank == 4)
-            scree_pb_add_varint(reply, 3, 1); /* FORMAT_NHWC */
-        add_dims(reply, is_input ? 4 : 3, &about, has_batch ? 1 : 0);
-        scree_pb_end(reply, tensor);
-    }
+    scree_pb_add_text(reply, 1, about->name);
+    scree_pb_add_varint(reply, 2, scree_oip_types[about->type].config);
+    if (is_input && has_batch && about->is_picture && about->rank == 4)
+        scree_pb_add_varint(reply, 3, 1); /* FORMAT_NHWC */
+    add_dims(reply, is_input ? 4 : 3, about, has_batch ? 1 : 0);
 }
 
 static void model_config(void *context, struct scree_rpc_call *call)
@@ -230,8 +233,8 @@ static void model_config(void *context, struct scree_rpc_call *call)
     scree_pb_add_text(reply, 1, served->name);
     scree_pb_add_text(reply, 2, "litert_tflite");
     scree_pb_add_varint(reply, 4, (uint64_t)batch);
-    add_config(reply, served, true, batch > 0);
-    add_config(reply, served, false, batch > 0);
+    add_tensors(reply, served, true, 5, tell_config, batch > 0);
+    add_tensors(reply, served, false, 6, tell_config, batch > 0);
     scree_pb_add_text(reply, 8, "model.tflite");
     if (scree_served_batch(served) > 0) {
         size_t batching = scree_pb_begin(reply, 11);

@@ -5,7 +5,6 @@ usage: dra.py scree-device-plugin    exit 77: skipped, with the reason
 """
 import http.server
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -17,15 +16,13 @@ import tempfile
 import threading
 import time
 
-try:
-    import grpc
-except ImportError:
-    if sys.executable != "/usr/bin/python3" and os.path.exists("/usr/bin/python3"):
-        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
-    print("skipped: no grpcio (Debian's python3-grpcio)")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from grpcio import LACK, grpc  # noqa: E402
+
+if not grpc:
+    print(LACK)
     sys.exit(77)
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from kubelet import MACHINE, expect  # noqa: E402
 from wire import field, pick  # noqa: E402
 

@@ -4,7 +4,6 @@
 usage: kubelet.py scree-device-plugin    exit 77: there is no grpcio for any python3 of this machine
 """
 import concurrent.futures
-import os
 import pathlib
 import queue
 import signal
@@ -13,14 +12,11 @@ import sys
 import tempfile
 import time
 
+from grpcio import LACK, grpc
 from wire import field, pick, read
 
-try:
-    import grpc
-except ImportError:
-    if sys.executable != "/usr/bin/python3" and os.path.exists("/usr/bin/python3"):
-        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
-    print("skipped: no grpcio (Debian's python3-grpcio)")
+if not grpc:
+    print(LACK)
     sys.exit(77)
 
 MACHINE = """user 0 0

@@ -2,6 +2,7 @@
 
 
 def varint(value):
+    value &= (1 << 64) - 1
     out = b""
     while value > 127:
         out += bytes([value & 127 | 128])

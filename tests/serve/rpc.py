@@ -4,9 +4,9 @@
 usage: rpc.py SCREE MODELS-FOLDER [TEST...]
 """
 import gzip
-import itertools
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -22,14 +22,9 @@ import zlib
 from ops import make_certificate, wait_for
 from server import PICTURE, Server, main
 
-try:
-    import grpc
-except ImportError:
-    grpc = None
-    # The distribution's Python may have it where this one has not.
-    if os.path.exists("/usr/bin/python3") and "RPC_TEST_AGAIN" not in os.environ:
-        os.environ["RPC_TEST_AGAIN"] = "1"
-        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "plugin"))
+from grpcio import LACK, grpc  # noqa: E402
+from wire import field, read, varint  # noqa: E402
 
 PIXELS = bytes(range(256)) * (96 * 96 * 3 // 256)
 SERVICE = "/inference.GRPCInferenceService/"
@@ -41,43 +36,11 @@ class Rpc(Server):
         return int(line.split("gRPC on port ")[1].split()[0].strip('"'))
 
 
-def varint(value):
-    value &= (1 << 64) - 1
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(number, value):
-    """A field of a message: an integer, or text, bytes, a message."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    value = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
 def fields(message):
     """{number: [values]} of a message."""
-    found, at = {}, 0
-
-    def take():
-        nonlocal at
-        value = 0
-        for shift in itertools.count(0, 7):
-            byte = message[at]
-            at += 1
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-
-    while at < len(message):
-        tag = take()
-        value = take()
-        if tag & 7 == 2:
-            value, at = message[at:at + value], at + value
-        found.setdefault(tag >> 3, []).append(value)
+    found = {}
+    for number, value in read(message):
+        found.setdefault(number, []).append(value)
     return found
 
 
@@ -110,7 +73,7 @@ def with_grpc(test):
     """A test that needs grpcio."""
     def run():
         if not grpc:
-            print("skipped: no grpcio for this Python")
+            print(LACK)
             return
         with Rpc() as server, grpc.insecure_channel(f"127.0.0.1:{server.rpc_port()}") as channel:
             test(server, channel)
@@ -286,7 +249,7 @@ def test_many_clients_with_their_own_answers(server, channel):
 
 def test_tokens():
     if not grpc:
-        print("skipped: no grpcio for this Python")
+        print(LACK)
         return
     with Rpc() as probe:
         token = probe.folder / "token"
@@ -340,7 +303,7 @@ def secure_channel(server, certificate, name):
 
 def test_tls():
     if not grpc or not shutil.which("openssl"):
-        print("skipped: no grpcio for this Python, or no openssl to make certificates with")
+        print(LACK + ", or no openssl to make certificates with")
         return
     with tempfile.TemporaryDirectory() as folder:
         def certificate():

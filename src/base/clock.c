@@ -1,0 +1,16 @@
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+void scree_clock_text(char *text)
+{
+    struct timespec now;
+    struct tm parts;
+    size_t n;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &parts);
+    n = strftime(text, SCREE_CLOCK_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
+    (void)snprintf(text + n, SCREE_CLOCK_BYTES - n, ".%03uZ", (unsigned)(now.tv_nsec / 1000000));
+}

@@ -1,0 +1,14 @@
+/* base/clock.h - the time of day, for people who read logs.
+ *
+ * Memory: none. Threads: any. */
+#ifndef SCREE_BASE_CLOCK_H
+#define SCREE_BASE_CLOCK_H
+
+/* Room for a time of day as text. */
+#define SCREE_CLOCK_BYTES 32
+
+/* The time of day in text char[SCREE_CLOCK_BYTES], as "2026-01-02T03:04:05.678Z". Source: RFC 3339.
+ */
+void scree_clock_text(char *text);
+
+#endif
