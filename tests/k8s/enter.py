@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-NAMESPACES = ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child", "--mount-proc"]
+NAMESPACES = ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
 
 
 def cgroup_mounts():
@@ -42,11 +42,14 @@ def pass_on(group):
 
 
 def make_groups():
-    """Groups for the node, one in each hierarchy; where there is version 2 alone, below its root."""
-    made, groups = [], own_groups()
+    """Groups for the node, one in each hierarchy; where there is version 2 alone, below its root.
+
+    Also the name of the group below for processes: with version 2 those that pass controllers on have none."""
+    made, groups, inside = [], own_groups(), ""
     if [kind for _, _, kind, _ in cgroup_mounts()] == ["cgroup2"]:
         groups = [cgroup_mounts()[0][0]]
         pass_on(groups[0])
+        inside = "init"
     for group in groups:
         folder = group / f"scree-check-{os.getpid()}"
         folder.mkdir()
@@ -55,8 +58,9 @@ def make_groups():
                 (folder / name).write_text((group / name).read_text())
             if (folder / "cgroup.clone_children").exists():
                 (folder / "cgroup.clone_children").write_text("1")
+        (folder / inside).mkdir(exist_ok=True)
         made.append(folder)
-    return made
+    return made, inside
 
 
 def remove_groups(groups):
@@ -84,12 +88,12 @@ def end_on_signals():
 
 def run(*arguments):
     """What check.py returns."""
-    groups = make_groups()
-    enter = "".join(f"echo $$ >{group}/cgroup.procs; " for group in groups)
+    groups, inside = make_groups()
+    enter, below = ("".join(f"echo $$ >{group / name}/cgroup.procs; " for group in groups) for name in ("", inside))
     check = pathlib.Path(__file__).resolve().with_name("check.py")
     process = subprocess.Popen(
-        ["sh", "-ec", enter + 'exec setpriv --pdeathsig KILL "$@"', "sh", *NAMESPACES, sys.executable, str(check),
-         *(str(a) for a in arguments)], start_new_session=True)
+        ["sh", "-ec", enter + 'exec setpriv --pdeathsig KILL unshare --cgroup "$@"', "sh", "sh", "-ec", below + 'exec "$@"',
+         "sh", *NAMESPACES, sys.executable, str(check), *(str(a) for a in arguments)], start_new_session=True)
     try:
         return process.wait()
     finally:

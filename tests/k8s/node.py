@@ -102,10 +102,6 @@ def mount_cgroups():
             kind, path)
     if [kind for _, kind, _ in mounts] == ["cgroup2"]:
         root = pathlib.Path(mounts[0][0])
-        # A group that passes controllers on has no processes itself.
-        (root / "init").mkdir()
-        for number in (root / "cgroup.procs").read_text().split():
-            (root / "init/cgroup.procs").write_text(number)
         for controller in (root / "cgroup.controllers").read_text().split():
             (root / "cgroup.subtree_control").write_text(f"+{controller}")
         return 2
