@@ -2,10 +2,15 @@
 
 #include <string.h>
 
+static bool is_control(char c)
+{
+    return (unsigned char)c < ' ' || c == 0x7f;
+}
+
 bool scree_strict_target(const char *target)
 {
     for (; target && *target; target++)
-        if ((*target >= 0 && *target <= ' ') || *target == 0x7f)
+        if (is_control(*target) || *target == ' ')
             return false;
     return target != NULL;
 }
@@ -18,7 +23,7 @@ static bool is_token(char c)
 
 static bool is_value(char c)
 {
-    return c == '\t' || c < 0 || (c >= ' ' && c != 0x7f);
+    return c == '\t' || !is_control(c);
 }
 
 /* The length of a line with its end; 0: it is not as it should be. */

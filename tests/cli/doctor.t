@@ -15,7 +15,7 @@ Try 'scree doctor --help'.
 
 A folder can stand for a machine; the environment can name it too.
 
-$ mkdir empty; SCREE_ROOT=empty scree doctor
+$ mkdir -p empty/proc; touch empty/proc/cpuinfo; SCREE_ROOT=empty scree doctor
 error    board        This machine is no RK3588 board: there is no NPU here that scree can use.
                       Models run on the CPU, and 'scree emu' runs a program on an NPU made of
                       software.

@@ -44,11 +44,10 @@ INLINE __m256d round_away(__m256d x)
 }
 
 /* Four outputs, as 32 bits. */
-INLINE __m128i finish_4(const int32_t *high, const int32_t *low, const double *bias,
-                        const double *factors, const struct scree_split_row *row)
+INLINE __m128i finish_4(__m128i high, __m128i low, const double *bias, const double *factors,
+                        const struct scree_split_row *row)
 {
-    __m256d h = _mm256_cvtepi32_pd(_mm_loadu_si128((const void *)high));
-    __m256d l = _mm256_cvtepi32_pd(_mm_loadu_si128((const void *)low));
+    __m256d h = _mm256_cvtepi32_pd(high), l = _mm256_cvtepi32_pd(low);
     __m256d x = _mm256_add_pd(_mm256_mul_pd(h, _mm256_set1_pd(256)), l);
 
     x = _mm256_mul_pd(_mm256_add_pd(x, _mm256_loadu_pd(bias)), _mm256_loadu_pd(factors));
@@ -65,8 +64,13 @@ static void finish(int16_t *out, const int32_t *high, const int32_t *low,
     size_t i = 0;
 
     for (; i + 8 <= n; i += 8) {
-        __m128i a = finish_4(high + i, low + i, bias + i, factors + i, &by_value);
-        __m128i b = finish_4(high + i + 4, low + i + 4, bias + i + 4, factors + i + 4, &by_value);
+        /* VCVTDQ2PD from registers: QEMU 7.2 reads twice its operand from memory */
+        __m256i h = _mm256_loadu_si256((const void *)(high + i));
+        __m256i l = _mm256_loadu_si256((const void *)(low + i));
+        __m128i a = finish_4(_mm256_castsi256_si128(h), _mm256_castsi256_si128(l), bias + i,
+                             factors + i, &by_value);
+        __m128i b = finish_4(_mm256_extracti128_si256(h, 1), _mm256_extracti128_si256(l, 1),
+                             bias + i + 4, factors + i + 4, &by_value);
 
         _mm_storeu_si128((void *)(out + i), _mm_packs_epi32(a, b));
     }
