@@ -45,7 +45,7 @@ def make_base(name):
         return
     suite = {"12": "bookworm", "13": "trixie"}[name.rsplit(":", 1)[1]]
     archive = FOLDER / f"{suite}.tar"
-    run("mmdebstrap", "--variant=minbase", suite, archive, "http://deb.debian.org/debian")
+    run("mmdebstrap", "--variant=minbase", suite, archive)
     container = buildah("from", "scratch")
     buildah("add", container, archive, "/")
     buildah("commit", "--rm", container, name)
