@@ -14,3 +14,11 @@ void scree_clock_text(char *text)
     n = strftime(text, SCREE_CLOCK_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
     (void)snprintf(text + n, SCREE_CLOCK_BYTES - n, ".%03uZ", (unsigned)(now.tv_nsec / 1000000));
 }
+
+uint64_t scree_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}

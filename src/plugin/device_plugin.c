@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "plugin/journal.h"
 
 #define SECOND_NS UINT64_C(1000000000)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "plugin/journal.h"
 
 #define SECOND_NS    UINT64_C(1000000000)

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,14 +21,6 @@ void scree_journal_init(const char *level, bool is_json)
         if (strcmp(level, names[i]) == 0)
             least = (enum scree_journal_level)i;
     json = is_json;
-}
-
-uint64_t scree_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static void add_text(struct scree_buffer *line, const char *text)

@@ -43,7 +43,4 @@ void scree_journal(enum scree_journal_level level, const char *message,
                   sizeof((const struct scree_journal_field[]){__VA_ARGS__}) / \
                       sizeof(struct scree_journal_field))
 
-/* CLOCK_MONOTONIC in nanoseconds. */
-uint64_t scree_now_ns(void);
-
 #endif

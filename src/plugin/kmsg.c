@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "plugin/journal.h"
 
 #define MINUTE_NS UINT64_C(60000000000)

@@ -3,7 +3,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "plugin/journal.h"
+#include "base/clock.h"
 
 #define NS_A_MS 1000000
 

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "plugin/journal.h"
+#include "base/clock.h"
 #include "plugin/peer.h"
 
 #define PATIENCE_NS UINT64_C(5000000000)

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "plugin/journal.h"
 
 #define READ_BYTES ((size_t)16 << 10)

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "plugin/cdi.h"
 #include "plugin/condition.h"
 #include "plugin/journal.h"

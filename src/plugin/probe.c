@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "doctor/checks.h"
 #include "plugin/journal.h"
 

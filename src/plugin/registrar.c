@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "plugin/journal.h"
 
 #define METHOD       "/v1beta1.Registration/Register"

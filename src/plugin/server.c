@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "plugin/journal.h"
 
 #define MAX_PEERS  16

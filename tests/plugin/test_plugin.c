@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "fake_kubelet.h"
-#include "plugin/journal.h"
 
 #define METHOD(name) "/v1beta1.DevicePlugin/" name
 
