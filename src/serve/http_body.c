@@ -1,0 +1,89 @@
+#include "serve/http_request.h"
+
+#include "net/inflate.h"
+
+/* Of a body that is too large, to answer politely. */
+#define MAX_DISCARDED_BYTES ((size_t)1 << 20)
+/* What a piece of it costs, besides its length. */
+#define DISCARDED_PIECE_BYTES 64
+#define FIRST_BODY_BYTES      ((size_t)4 << 10)
+
+/* Takes n bytes of the budget for bodies, before memory is. */
+static bool reserve(struct scree_request *request, size_t n)
+{
+    struct scree_requests *all = request->all;
+
+    if (n > all->limits.max_bodies_bytes - all->n_bodies_bytes)
+        return false;
+    all->n_bodies_bytes += n;
+    request->n_reserved += n;
+    return true;
+}
+
+void scree_body_admit(struct scree_request *request)
+{
+    const struct scree_http_limits *limits = &request->all->limits;
+    uint64_t ms = limits->body_ms;
+
+    if (request->announced > (int64_t)limits->max_body_bytes) {
+        scree_reply_text(request, 413, "the body is too large");
+        return;
+    }
+    if (!reserve(request, request->announced > 0 ? (size_t)request->announced : FIRST_BODY_BYTES)) {
+        scree_request_add_retry(request, limits->retry_after_s);
+        scree_reply_text(request, 503, "too many bodies are being read");
+        return;
+    }
+    if (request->announced > 0)
+        scree_buffer_reserve(&request->body, (size_t)request->announced);
+    ms += (request->announced > 0 ? (uint64_t)request->announced : limits->max_body_bytes) * 1000 /
+          limits->min_rate;
+    scree_connection_enter(request->connection, SCREE_STAGE_BODY, ms);
+}
+
+bool scree_body_take(struct scree_request *request, const char *bytes, size_t n)
+{
+    size_t have = request->body.n;
+
+    if (++request->n_pieces > request->all->limits.max_chunks + have / 1024)
+        request->body.failed = true;
+    if (request->status || request->body.failed) {
+        request->n_discarded += n + DISCARDED_PIECE_BYTES;
+        return request->n_discarded <= MAX_DISCARDED_BYTES;
+    }
+    if (have + n > request->n_reserved && !reserve(request, have + n)) {
+        request->body.failed = true;
+        return true;
+    }
+    scree_buffer_add(&request->body, bytes, n);
+    return true;
+}
+
+/* Takes what the body may become when it is decompressed, too. */
+static bool reserve_plain(struct scree_request *request)
+{
+    const struct scree_http_limits *limits = &request->all->limits;
+    const char *encoding = scree_request_header(request, "content-encoding");
+
+    return !encoding || !scree_inflate_knows(encoding) ||
+           reserve(request, scree_inflate_bound(request->body.n, limits->max_inflation,
+                                                limits->max_body_bytes));
+}
+
+void scree_body_end(struct scree_request *request)
+{
+    if (request->status)
+        return;
+    if (request->body.failed) {
+        scree_reply_text(request, 413, "the body is too large, or in too many pieces");
+    } else if (request->body.n > 0 && !reserve_plain(request)) {
+        scree_request_add_retry(request, request->all->limits.retry_after_s);
+        scree_reply_text(request, 503, "too many bodies are being read");
+    }
+}
+
+void scree_body_done(struct scree_request *request)
+{
+    request->all->n_bodies_bytes -= request->n_reserved;
+    scree_buffer_done(&request->body);
+}
