@@ -14,31 +14,22 @@
 
 #include "base/text.h"
 #include "pull/beneath.h"
+#include "pull/resume.h"
 
 #define MAX_REDIRECTS 5L
 #define CONNECT_S     20L
-#define MAX_ETAG      256
-#define MAX_URL       2048
-#define MAX_STATE     (MAX_URL + MAX_ETAG + 128)
-#define BOOT_ID       40 /* a UUID as text, and some */
-
-/* What NAME.state says, a line each. */
-struct state {
-    char url[MAX_URL], etag[MAX_ETAG], boot[BOOT_ID];
-    uint64_t total; /* 0: not known */
-};
 
 struct fetch {
     const struct scree_fetch_options *options;
     int folder, fd;
     CURL *curl;
     char part[80], name[80], shown[SCREE_URL_SHOWN];
-    bool local; /* plain HTTP to this machine only */
-    struct state state;
-    uint64_t n;          /* bytes in the file */
-    uint64_t from;       /* of these, before this request */
-    uint64_t range_from; /* what the answer's Content-Range begins with */
-    char etag[MAX_ETAG]; /* the answer's */
+    bool local;                   /* plain HTTP to this machine only */
+    struct scree_resume state;    /* what NAME.state says */
+    uint64_t n;                   /* bytes in the file */
+    uint64_t from;                /* of these, before this request */
+    uint64_t range_from;          /* what the answer's Content-Range begins with */
+    char etag[SCREE_RESUME_ETAG]; /* the answer's */
     bool begun, has_range;
     struct sha256_ctx sha;
     char message[CURL_ERROR_SIZE];
@@ -82,7 +73,7 @@ static int check_url(struct fetch *fetch)
     CURLU *url;
     int rc;
 
-    if (strlen(fetch->options->url) >= MAX_URL || strchr(fetch->options->url, '\n'))
+    if (strlen(fetch->options->url) >= SCREE_RESUME_URL || strchr(fetch->options->url, '\n'))
         return scree_fail(fetch->err, EINVAL, "the URL is too long, or has an end of line in it");
     url = curl_url();
     if (!url)
@@ -119,7 +110,7 @@ static int on_connected(void *context, char *address, char *own, int port, int o
 static void read_boot_id(char *text)
 {
     FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    size_t n = file ? fread(text, 1, BOOT_ID - 1, file) : 0;
+    size_t n = file ? fread(text, 1, SCREE_RESUME_BOOT - 1, file) : 0;
 
     text[n] = '\0';
     text[strcspn(text, "\n")] = '\0';
@@ -127,42 +118,21 @@ static void read_boot_id(char *text)
         (void)fclose(file);
 }
 
-/* The next line of *at into to char[n]; false if it does not fit. */
-static bool take_line(const char **at, char *to, size_t n)
+static bool read_state(const struct fetch *fetch, struct scree_resume *ret)
 {
-    size_t length = strcspn(*at, "\n");
-
-    if ((*at)[length] != '\n' || length >= n)
-        return false;
-    memcpy(to, *at, length);
-    to[length] = '\0';
-    *at += length + 1;
-    return true;
-}
-
-static bool read_state(const struct fetch *fetch, struct state *ret)
-{
-    char text[MAX_STATE], total[24];
-    const char *at = text;
+    char text[SCREE_RESUME_TEXT];
 
     scree_beneath_get(fetch->folder, fetch->name, text, sizeof text);
-    if (!take_line(&at, ret->url, sizeof ret->url) ||
-        !take_line(&at, ret->etag, sizeof ret->etag) ||
-        !take_line(&at, ret->boot, sizeof ret->boot) || !take_line(&at, total, sizeof total))
-        return false;
-    ret->total = strtoull(total, NULL, 10);
-    return true;
+    return scree_resume_parse(text, ret);
 }
 
 /* For the owner's eyes: a URL may hold what admits to it. */
 static int write_state(struct fetch *fetch)
 {
-    const struct state *state = &fetch->state;
-    char text[MAX_STATE];
-    int n = snprintf(text, sizeof text, "%s\n%s\n%s\n%llu\n", state->url, state->etag, state->boot,
-                     (unsigned long long)state->total);
+    char text[SCREE_RESUME_TEXT];
+    size_t n = scree_resume_print(&fetch->state, text);
 
-    return scree_beneath_put(fetch->folder, fetch->name, text, (size_t)n, 0600);
+    return scree_beneath_put(fetch->folder, fetch->name, text, n, 0600);
 }
 
 static int fail_disk(struct fetch *fetch, int code)
@@ -216,7 +186,7 @@ static int open_own_file(const struct fetch *fetch)
 /* Opens what came before, if it is of this URL and can be trusted; else an empty file. */
 static int open_part(struct fetch *fetch)
 {
-    struct state before, *state = &fetch->state;
+    struct scree_resume before, *state = &fetch->state;
     bool good;
 
     fetch->fd = open_own_file(fetch);
@@ -260,20 +230,29 @@ static bool header_is(const char *line, size_t n, const char *name, char *to, si
     return true;
 }
 
+/* Where the part begins that "bytes FIRST-LAST/TOTAL" tells of. */
+static bool read_range(const char *value, uint64_t *ret_from)
+{
+    char *end;
+
+    if (strncasecmp(value, "bytes ", 6) != 0 || value[6] < '0' || value[6] > '9')
+        return false;
+    errno = 0;
+    *ret_from = strtoull(value + 6, &end, 10);
+    return errno == 0 && *end == '-';
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *context)
 {
     struct fetch *fetch = context;
-    char value[MAX_ETAG];
+    char value[SCREE_RESUME_ETAG];
 
     if (n >= 5 && memcmp(line, "HTTP/", 5) == 0) { /* one more answer, behind a redirect */
         fetch->has_range = false;
         fetch->etag[0] = '\0';
     } else if (header_is(line, n, "Content-Range:", value, sizeof value)) {
-        unsigned long long from;
-
-        fetch->has_range = sscanf(value, "bytes %llu-", &from) == 1;
-        fetch->range_from = fetch->has_range ? from : 0;
-    } else if (header_is(line, n, "ETag:", value, sizeof value) && value[0] == '"') {
+        fetch->has_range = read_range(value, &fetch->range_from);
+    } else if (header_is(line, n, "ETag:", value, sizeof value) && scree_etag_is_valid(value)) {
         (void)snprintf(fetch->etag, sizeof fetch->etag, "%s", value);
     }
     return size * n;
@@ -407,7 +386,7 @@ static CURLcode set_callbacks(struct fetch *fetch)
 /* Asks for the rest only, if the server still has the same file. */
 static CURLcode set_range(struct fetch *fetch, struct curl_slist **headers)
 {
-    char text[MAX_ETAG + 16];
+    char text[SCREE_RESUME_ETAG + 16];
 
     if (!fetch->from)
         return CURLE_OK;
@@ -454,6 +433,7 @@ static int request(struct fetch *fetch)
     int rc;
 
     fetch->begun = false;
+    fetch->rc = 0;
     fetch->curl = curl_easy_init();
     if (!fetch->curl)
         return scree_fail(fetch->err, ENOMEM, "no memory for a connection");
