@@ -343,7 +343,8 @@ int scree_grpc_send(struct scree_grpc_call *call, const void *bytes, size_t n,
     size_t room;
     uint8_t *to;
 
-    assert(!call->finished);
+    if (call->finished)
+        return 0;
     scree_buffer_drop(&call->out, call->n_out_read);
     call->n_out_read = 0;
     room = call->out.limit - call->out.n;
@@ -388,6 +389,11 @@ void scree_grpc_finish(struct scree_grpc_call *call, enum scree_grpc_status stat
             submit_status(call);
     }
     resume(call);
+}
+
+bool scree_grpc_is_finished(const struct scree_grpc_call *call)
+{
+    return call->finished;
 }
 
 void scree_grpc_cancel(struct scree_grpc_call *call)

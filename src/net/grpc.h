@@ -143,8 +143,8 @@ struct scree_grpc *scree_grpc_of(const struct scree_grpc_call *call);
 int scree_grpc_call(struct scree_grpc *grpc, const char *authority, const char *path,
                     struct scree_grpc_call **ret_call, struct scree_error *err);
 
-/* Queues a message u8[n] to the peer. Errors: E2BIG (over max_waiting_bytes: the peer does not
- * read), ENOMEM; the call is as before then. */
+/* Queues a message u8[n] to the peer; drops it if the call is finished. Errors: E2BIG (over
+ * max_waiting_bytes: the peer does not read), ENOMEM; the call is as before then. */
 int scree_grpc_send(struct scree_grpc_call *call, const void *bytes, size_t n,
                     struct scree_error *err);
 
@@ -152,10 +152,14 @@ int scree_grpc_send(struct scree_grpc_call *call, const void *bytes, size_t n,
 size_t scree_grpc_waiting(const struct scree_grpc_call *call);
 
 /* Server: ends the call with a status after the messages queued; `text` says why, NULL for nothing.
- * Client: says that no more messages come; status and text are not sent. Nothing may be sent
- * afterwards. A second time does nothing. */
+ * Client: says that no more messages come; status and text are not sent. A second time does
+ * nothing. */
 void scree_grpc_finish(struct scree_grpc_call *call, enum scree_grpc_status status,
                        const char *text);
+
+/* True from scree_grpc_finish() on. A server's call whose peer breaks the rules is finished by
+ * itself, though it is not over while messages wait to be sent. */
+bool scree_grpc_is_finished(const struct scree_grpc_call *call);
 
 /* Ends the call at once, whatever is queued. `closed` is called later. */
 void scree_grpc_cancel(struct scree_grpc_call *call);

@@ -48,10 +48,11 @@ static void accept_all(struct scree_rpc *rpc)
 /* Cancels a call whose answer is not taken: by a window that stays shut, say. */
 static void check_unread(struct scree_rpc_call *call, uint64_t now)
 {
+    bool is_finished = scree_grpc_is_finished(call->grpc);
     size_t n = scree_grpc_waiting(call->grpc);
 
-    if ((n == 0 && !call->is_finished) || n < call->n_unread || call->unread_since_ns == 0)
-        call->unread_since_ns = n > 0 || call->is_finished ? now : 0;
+    if ((n == 0 && !is_finished) || n < call->n_unread || call->unread_since_ns == 0)
+        call->unread_since_ns = n > 0 || is_finished ? now : 0;
     else if (now - call->unread_since_ns >
              call->connection->rpc->options.limits.send_ms * SCREE_RPC_NS_A_MS)
         scree_grpc_cancel(call->grpc);
@@ -77,7 +78,7 @@ static void check_calls(struct scree_rpc *rpc, uint64_t now)
     for (struct scree_rpc_call *call = rpc->calls; call; call = call->next) {
         if (!call->grpc)
             continue;
-        if (!call->is_working && !call->is_finished)
+        if (!call->is_working && !scree_grpc_is_finished(call->grpc))
             check_call(call, now);
         check_unread(call, now);
     }

@@ -113,7 +113,6 @@ void scree_rpc_call_finish(struct scree_rpc_call *call, enum scree_grpc_status s
 {
     if (call->grpc)
         scree_grpc_finish(call->grpc, status, text);
-    call->is_finished = true;
 }
 
 void scree_rpc_call_end(struct scree_rpc_call *call)

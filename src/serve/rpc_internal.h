@@ -81,7 +81,7 @@ struct scree_rpc_call {
     size_t n_unread;           /* then */
     size_t n_reserved;         /* of the budget, for messages that are not there yet */
     size_t n_answered;
-    bool is_working, has_ended, is_finished; /* ended: by the peer; finished: by us */
+    bool is_working, has_ended; /* ended: by the peer */
     atomic_bool is_gone;
     struct scree_buffer plain;       /* the message at work, if it came compressed */
     struct scree_buffer reply, told; /* told: what a watcher knows */
@@ -98,7 +98,7 @@ struct scree_rpc_call {
 struct scree_rpc_call *scree_rpc_call_new(struct scree_rpc_connection *connection,
                                           struct scree_grpc_call *grpc);
 
-/* Ends the call for the peer, after what was sent. A call that is closed is but noted as ended. */
+/* Ends the call for the peer, after what was sent. Does nothing if it is closed. */
 void scree_rpc_call_finish(struct scree_rpc_call *call, enum scree_grpc_status status,
                            const char *text);
 

@@ -87,7 +87,7 @@ static bool send_reply(struct scree_rpc_call *call)
 {
     struct scree_error err;
 
-    if (!call->grpc)
+    if (!call->grpc || scree_grpc_is_finished(call->grpc))
         return false;
     if (call->status == SCREE_GRPC_OK && call->reply.failed)
         scree_rpc_fail(call, SCREE_GRPC_RESOURCE_EXHAUSTED, "no memory for the answer");

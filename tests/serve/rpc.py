@@ -585,6 +585,23 @@ def test_answers_that_are_not_taken():
         is_alive(server)
 
 
+def test_refused_at_work():
+    """A stream breaks the rules while a message of it is at work and answers wait for a window."""
+    with Rpc("--send-timeout", "4000") as server:
+        with socket.create_connection(("127.0.0.1", server.rpc_port()), 20) as peer:
+            peer.sendall(PREFACE + frame(4, 0, 0, b"\0\4\0\0\0\0"))  # INITIAL_WINDOW_SIZE 0
+            body = message(GOOD)
+            good = frame(0, 0, 1, body[:16384]) + frame(0, 0, 1, body[16384:])
+            peer.sendall(frame(1, 4, 1, headers(SERVICE + "ModelStreamInfer")) + good +
+                         frame(4, 1, 0))  # larger windows for what the server reads
+            found = frames(peer)
+            assert {1} == {stream for kind, _, stream, _ in found if kind == 1}, "no answer"
+            peer.sendall(good * 8 + frame(0, 0, 1, message(b"", 0xffffffff)))
+            time.sleep(4)
+            assert any(kind == 3 and stream == 1 for kind, _, stream, _ in frames(peer))
+        is_alive(server)
+
+
 def test_too_many_of_one_address():
     with Rpc("--max-connections-per-ip", "4") as server:
         peers = [connect(server) for _ in range(4)]
