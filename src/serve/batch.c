@@ -151,19 +151,27 @@ static enum scree_ran tell_run(struct batch *batch, const struct scree_run_stats
     return after->verified == before->verified ? SCREE_RAN_CPU : SCREE_RAN_MIXED;
 }
 
-/* Who is at work at the same time, decoding or computing, shares the threads. */
+/* Who is at work at the same time, decoding or computing, shares the threads; so does who is about
+ * to begin, which a crew knows. */
+static int share_threads(struct scree_served *served, const struct scree_session *session)
+{
+    uint32_t waiting, n_begun = 0, n = atomic_fetch_add(served->n_at_work, 1) + 1;
+
+    if (served->crew)
+        scree_turns_count(&served->stages, &waiting, &n_begun);
+    return scree_session_n_threads(session) / (int)(n_begun > n ? n_begun : n);
+}
+
 static int run(struct batch *batch, struct scree_error *err)
 {
     struct scree_session *session = batch->session;
-    atomic_uint *n_at_work = batch->served->n_at_work;
     struct scree_run_stats before, after;
-    int others, rc;
+    int rc;
 
     scree_session_stats(session, &before);
-    others = (int)atomic_fetch_add(n_at_work, 1);
-    scree_session_use_threads(session, scree_session_n_threads(session) / (others + 1));
+    scree_session_use_threads(session, share_threads(batch->served, session));
     rc = scree_session_run(session, err);
-    atomic_fetch_sub(n_at_work, 1);
+    atomic_fetch_sub(batch->served->n_at_work, 1);
     scree_session_stats(session, &after);
     batch->ran = tell_run(batch, &before, &after);
     batch->compute_ns = lap(&batch->clock);

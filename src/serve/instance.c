@@ -373,16 +373,26 @@ static void tell_all(struct scree_served *served)
     }
 }
 
-/* How many pictures are at work: those of all instances, and those that are decoded meanwhile for
- * the next run. Where instances keep all processors busy those would only hold up the others. */
+/* How many requests are at work: those of all instances, and those whose pictures are decoded
+ * meanwhile for the next run. A crew works on each to its end: as many more, if it is as large. */
 static uint32_t count_stages(const struct scree_served *served, uint32_t batch)
 {
-    uint32_t n_npu, n_cpu, n = served->n_instances;
-    bool is_cpu = find_device(served->instances[0].sessions[0], &n_npu, &n_cpu) == SCREE_RAN_CPU;
+    uint32_t n = served->n_instances, n_processors = served->decoders->n_things;
 
-    if (!is_cpu || served->has_rows || n < served->decoders->n_things)
+    if (!served->crew)
         n += batch;
+    else if (n < n_processors)
+        n = 2 * n < n_processors ? 2 * n : n_processors;
     return n < SCREE_TURNS_MAX_THINGS ? n : SCREE_TURNS_MAX_THINGS;
+}
+
+/* A crew is for who keeps a processor busy, and does not wait for others' rows. */
+static bool can_have_crew(const struct scree_served *served)
+{
+    uint32_t n_npu, n_cpu;
+
+    return !served->has_rows &&
+           find_device(served->instances[0].sessions[0], &n_npu, &n_cpu) == SCREE_RAN_CPU;
 }
 
 int scree_instances_open(struct scree_served *served, const struct scree_served_options *options,
@@ -406,6 +416,8 @@ int scree_instances_open(struct scree_served *served, const struct scree_served_
     for (uint32_t i = 1; rc >= 0 && i < n; i++)
         rc = open_instance(served, &all[i], options, side, err);
     batch = served->sizes[served->n_sizes - 1];
+    if (!can_have_crew(served))
+        served->crew = NULL;
     scree_turns_resize(&served->turns, n);
     scree_turns_resize(&served->stages, count_stages(served, batch));
     /* Who has a stage is never sent away from the line for an instance. */

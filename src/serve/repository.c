@@ -16,12 +16,17 @@
 #define ONE_VERSION  "1"
 #define NO_LABELS_OF ""
 
-/* What tells that a file is another one than before. */
+/* What tells that a file is another one than before; all 0: it is not there. */
 struct identity {
     dev_t dev;
     ino_t ino;
     off_t size;
     struct timespec mtime;
+};
+
+/* What a version is made of. */
+struct identities {
+    struct identity model, labels, side;
 };
 
 /* A version of a model, there or once there. */
@@ -31,7 +36,7 @@ struct entry {
     char version[SCREE_MAX_VERSION + 1];
     unsigned long number;
     char path[PATH_MAX], labels[PATH_MAX];
-    struct identity identity; /* of the file that was tried last */
+    struct identities tried; /* last */
     struct scree_served *served;
     char reason[sizeof((struct scree_error *)0)->text];
     bool found;    /* by the scan that is going on */
@@ -157,20 +162,37 @@ static void remove_entry(struct scree_repository *repository, struct entry *entr
 
 /* ---- loading ---- */
 
-static bool identify(const char *path, struct identity *ret)
+static struct identity identify(const char *path)
 {
     struct stat st;
 
     if (stat(path, &st) < 0)
-        return false;
-    *ret = (struct identity){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
-    return true;
+        return (struct identity){0};
+    return (struct identity){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
+}
+
+static struct identities identify_all(const struct entry *entry)
+{
+    char side[PATH_MAX + sizeof SCREE_SIDE_ENDING];
+
+    (void)snprintf(side, sizeof side, "%s" SCREE_SIDE_ENDING, entry->path);
+    return (struct identities){identify(entry->path), identify(entry->labels), identify(side)};
 }
 
 static bool is_same(const struct identity *a, const struct identity *b)
 {
     return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
            a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
+}
+
+/* True if nothing has changed since a version was tried, or it is not there any more. */
+static bool was_tried(const struct entry *entry)
+{
+    struct identities now = identify_all(entry);
+
+    return now.model.ino == 0 ||
+           (is_same(&now.model, &entry->tried.model) &&
+            is_same(&now.labels, &entry->tried.labels) && is_same(&now.side, &entry->tried.side));
 }
 
 static void count_load(struct scree_repository *repository, const struct entry *entry, bool ok)
@@ -288,6 +310,7 @@ static int load(struct scree_repository *repository, struct entry *entry, struct
         .version = entry->version,
         .path = entry->path,
         .decoders = options->decoders,
+        .crew = options->crew,
         .n_at_work = options->n_at_work,
         .n_cores = options->n_cores,
     };
@@ -310,7 +333,7 @@ static int load(struct scree_repository *repository, struct entry *entry, struct
         .max_side = options->config->options.max_side,
         .max_bytes = options->config->options.max_decoded,
     };
-    (void)identify(entry->path, &entry->identity);
+    entry->tried = identify_all(entry);
     rc = scree_served_new(&wanted, &served, &why);
     if (rc >= 0)
         rc = check_memory(repository, served, &why);
@@ -427,7 +450,7 @@ static void put_aside(struct scree_repository *repository, struct entry *entry, 
                !entry->found ? ""
                : allowed     ? "a newer version is loaded"
                              : "the policy for versions leaves it out");
-    entry->identity = (struct identity){0};
+    entry->tried = (struct identities){0};
 }
 
 /* The versions of a name from `first`, its lowest one, on; the highest if there are too many. */
@@ -457,13 +480,11 @@ static int load_name(struct scree_repository *repository, struct entry *first,
 
     for (uint32_t i = n; i-- > 0 && n_good < policy.keep;) {
         struct entry *entry = versions[i];
-        struct identity now;
 
         is_wanted[i] = entry->found && scree_versions_allow(&policy, entry->number);
         if (!is_wanted[i])
             continue;
-        if (identify(entry->path, &now) && !is_same(&now, &entry->identity) &&
-            load(repository, entry, n_failed == 0 ? err : NULL) < 0)
+        if (!was_tried(entry) && load(repository, entry, n_failed == 0 ? err : NULL) < 0)
             n_failed++;
         n_good += entry->served != NULL;
     }
@@ -590,7 +611,7 @@ static int load_again(struct scree_repository *repository, const char *name,
         return scree_fail(err, ENOENT, "there is no such model");
     for (struct entry *e = first; e && strcmp(e->name, name) == 0; e = e->next) {
         e->unloaded = false;
-        e->identity = (struct identity){0};
+        e->tried = (struct identities){0};
     }
     return load_name(repository, first, err) > 0 ? -EBADMSG : 0;
 }

@@ -29,7 +29,8 @@ struct scree_repository_options {
     const char *labels;                /* of that file; NULL: its own */
     const struct scree_config *config; /* what is said of each model; borrowed */
     struct scree_turns *decoders;
-    atomic_uint *n_at_work; /* as in struct scree_served_options; all three are borrowed */
+    struct scree_workers *crew;
+    atomic_uint *n_at_work; /* as in struct scree_served_options; all are borrowed */
     uint32_t n_cores;
     struct scree_metrics *metrics; /* borrowed */
     struct scree_log *log;         /* the same */

@@ -13,8 +13,6 @@
 #include "serve/instance.h"
 #include "vision/tensor.h"
 
-#define SIDE_ENDING ".json"
-
 static uint64_t now_ns(clockid_t clock)
 {
     struct timespec now;
@@ -38,12 +36,12 @@ static uint64_t lap(uint64_t *since)
 static char *find_side_file(const char *path)
 {
     size_t n = strlen(path);
-    char *side = malloc(n + sizeof SIDE_ENDING);
+    char *side = malloc(n + sizeof SCREE_SIDE_ENDING);
 
     if (!side)
         return NULL;
     memcpy(side, path, n);
-    memcpy(side + n, SIDE_ENDING, sizeof SIDE_ENDING);
+    memcpy(side + n, SCREE_SIDE_ENDING, sizeof SCREE_SIDE_ENDING);
     if (access(side, R_OK) == 0)
         return side;
     free(side);
@@ -177,6 +175,7 @@ int scree_served_new(const struct scree_served_options *options, struct scree_se
     served->batch_delay_ns = (uint64_t)options->batch_delay_us * 1000;
     served->metrics = options->metrics;
     served->decoders = options->decoders;
+    served->crew = options->crew;
     served->image = options->image;
     served->deadline_ms = options->deadline_ms;
     served->n_at_work = options->n_at_work;
@@ -243,21 +242,21 @@ static void count(struct scree_served *served, int rc, const struct scree_times 
 
 /* A request on its way. */
 struct look {
+    struct scree_turn_work work; /* first: what the crew gets is the look */
     struct scree_served *served;
     const struct scree_ask *ask;
     struct scree_answer *answer;
     struct scree_fit fit;
     uint8_t *input; /* what the model sees of the picture */
     uint32_t stage;
-    bool has_stage;
+    bool has_stage; /* that it gives back itself */
     uint64_t clock; /* when the stage began */
+    struct scree_error *err;
+    int rc;
 };
 
-/* Only while a picture is at work; afterwards another's may be. */
 static void leave_stage(struct look *look)
 {
-    free(look->input);
-    look->input = NULL;
     if (look->has_stage)
         scree_turns_give(&look->served->stages, look->stage);
     look->has_stage = false;
@@ -449,12 +448,15 @@ static int set_picture(void *context, uint32_t row, struct scree_session *sessio
     (void)row, (void)err;
     assert(rc >= 0);
     memcpy(input.data, look->input, input.bytes);
+    free(look->input);
+    look->input = NULL;
+    /* Another's picture may be at work while this one's answer is computed. */
     leave_stage(look);
     return rc;
 }
 
 /* With a stage: the picture becomes an input, and an instance computes. */
-static int work(struct look *look, struct scree_error *err)
+static int look_with_stage(struct look *look, struct scree_error *err)
 {
     const struct scree_ask *ask = look->ask;
     struct scree_batch_member member = {
@@ -477,6 +479,29 @@ static int work(struct look *look, struct scree_error *err)
     return scree_batch_run(look->served, &member);
 }
 
+static void look_on_crew(struct scree_turn_work *work)
+{
+    struct look *look = (struct look *)work;
+
+    look->answer->times.queue_ns += lap(&look->clock);
+    look->rc = look_with_stage(look, look->err);
+}
+
+static int look_alone(struct look *look, struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+    int rc =
+        scree_turns_take(&look->served->stages, ask->priority, ask->deadline_ns, &look->stage, err);
+
+    look->answer->times.queue_ns += lap(&look->clock);
+    if (rc < 0)
+        return rc;
+    look->has_stage = true;
+    rc = look_with_stage(look, err);
+    leave_stage(look);
+    return rc;
+}
+
 static int look_at(struct look *look, struct scree_error *err)
 {
     const struct scree_ask *ask = look->ask;
@@ -485,13 +510,15 @@ static int look_at(struct look *look, struct scree_error *err)
 
     if (!served->takes_pictures)
         return scree_fail(err, ENOTSUP, "model %s is not for pictures", served->name);
-    rc = scree_turns_take(&served->stages, ask->priority, ask->deadline_ns, &look->stage, err);
-    look->answer->times.queue_ns += lap(&look->clock);
-    if (rc < 0)
-        return rc;
-    look->has_stage = true;
-    rc = work(look, err);
-    leave_stage(look);
+    if (served->crew) {
+        look->err = err;
+        rc = scree_turns_work(&served->stages, served->crew, ask->priority, ask->deadline_ns,
+                              &look->work, err);
+        rc = rc < 0 ? rc : look->rc;
+    } else {
+        rc = look_alone(look, err);
+    }
+    free(look->input);
     return rc;
 }
 
@@ -500,7 +527,8 @@ int scree_served_look(struct scree_served *served, const struct scree_ask *ask,
 {
     uint64_t start = now_ns(CLOCK_MONOTONIC);
     struct scree_answer answer = {.task = served->task};
-    struct look look = {.served = served, .ask = ask, .answer = &answer, .clock = start};
+    struct look look = {
+        .work.run = look_on_crew, .served = served, .ask = ask, .answer = &answer, .clock = start};
     int rc = look_at(&look, err);
 
     count(served, rc, &answer.times, lap(&start));
@@ -564,26 +592,53 @@ static int fill_tensors(void *context, uint32_t row, struct scree_session *sessi
     return ask->fill(ask->context, row, session, err);
 }
 
+/* A request for tensors on its way. */
+struct run {
+    struct scree_turn_work work; /* first: what the crew gets is the run */
+    struct scree_served *served;
+    struct scree_batch_member member;
+    int rc;
+};
+
+static void run_on_crew(struct scree_turn_work *work)
+{
+    struct run *run = (struct run *)work;
+
+    run->rc = scree_batch_run(run->served, &run->member);
+}
+
 int scree_served_run(struct scree_served *served, const struct scree_tensor_ask *ask,
                      struct scree_times *ret_times, struct scree_error *err)
 {
     uint64_t start = now_ns(CLOCK_MONOTONIC);
     struct scree_times times = {0};
-    struct scree_batch_member member = {
-        .priority = ask->priority,
-        .n_rows = ask->n_rows,
-        .deadline_ns = ask->deadline_ns,
-        .is_gone = ask->is_gone,
-        .gone_context = ask->context,
-        .fill = fill_tensors,
-        .take = take_tensors,
-        .context = (void *)(uintptr_t)ask,
-        .times = &times,
-        .err = err,
-        .clock = start,
+    struct run run = {
+        .work.run = run_on_crew,
+        .served = served,
+        .member =
+            {
+                .priority = ask->priority,
+                .n_rows = ask->n_rows,
+                .deadline_ns = ask->deadline_ns,
+                .is_gone = ask->is_gone,
+                .gone_context = ask->context,
+                .fill = fill_tensors,
+                .take = take_tensors,
+                .context = (void *)(uintptr_t)ask,
+                .times = &times,
+                .err = err,
+                .clock = start,
+            },
     };
-    int rc = scree_batch_run(served, &member);
+    int rc;
 
+    if (served->crew) {
+        rc = scree_turns_work(&served->stages, served->crew, ask->priority, ask->deadline_ns,
+                              &run.work, err);
+        rc = rc < 0 ? rc : run.rc;
+    } else {
+        rc = scree_batch_run(served, &run.member);
+    }
     count(served, rc, &times, lap(&start));
     if (rc >= 0)
         *ret_times = times;

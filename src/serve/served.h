@@ -9,10 +9,12 @@
  *
  * A picture waits in line as the file it came as: decoded, it is many times as large. As many as
  * there are instances, and a batch more, may be decoded and made inputs of at a time, so that the
- * next are there when an instance is free; where instances are as many as processors, no more than
- * they are, since decoding would only take turns with them. While a request is alone, its run has
- * all threads of the session; with others at work, they share. Of models with a batch, requests
- * that wait share runs: see batch.h.
+ * next are there when an instance is free. While a request is alone, its run has all threads of the
+ * session; with others at work, they share. Of models with a batch, requests that wait share runs:
+ * see batch.h.
+ *
+ * Requests of models on the CPU, but for batches, are worked on from the file to the answer by a
+ * crew of as many threads as there are processors, so that none takes turns with another.
  *
  * Nothing waits for ever: a request has a deadline, which is looked at before each stage, and a
  * client that has gone away is not computed for.
@@ -27,6 +29,9 @@
 #include "media/image.h"
 #include "serve/metrics.h"
 #include "serve/turns.h"
+
+/* PATH.json says more about the model PATH; it need not be there. */
+#define SCREE_SIDE_ENDING ".json"
 
 /* Where a model ran: on the NPU if all its matrix products did, whatever small operators were left
  * to the CPU beside it. */
@@ -57,11 +62,12 @@ struct scree_served_options {
     struct scree_session_options session; /* of each instance; borrowed */
     uint32_t max_waiting;                 /* requests in line */
     struct scree_turns *decoders;         /* who may decode a picture; borrowed */
-    struct scree_image_options image;     /* limits of pictures */
-    bool fast;                            /* big JPEGs are decoded smaller where that is enough */
-    uint32_t deadline_ms;                 /* of a request that does not say */
-    atomic_uint *n_at_work;               /* decoders and instances of all models; borrowed */
-    struct scree_metrics *metrics;        /* the sizes of batches are counted there; borrowed */
+    struct scree_workers *crew;       /* a thread a processor, for models on the CPU; borrowed */
+    struct scree_image_options image; /* limits of pictures */
+    bool fast;                        /* big JPEGs are decoded smaller where that is enough */
+    uint32_t deadline_ms;             /* of a request that does not say */
+    atomic_uint *n_at_work;           /* decoders and instances of all models; borrowed */
+    struct scree_metrics *metrics;    /* the sizes of batches are counted there; borrowed */
 };
 
 /* The most rows in one run, and the most sessions of an instance: of 1, 2, 4 ... rows. */
@@ -118,8 +124,9 @@ struct scree_served {
     uint32_t sizes[SCREE_SERVED_MAX_SIZES]; /* rising; 1 without has_rows */
     uint64_t batch_delay_ns;
     char batch_note[384];      /* why there are no batches although they were asked for */
-    struct scree_turns stages; /* who may have a picture at work */
+    struct scree_turns stages; /* who may have a picture at work, or with a crew, any request */
     struct scree_turns turns;
+    struct scree_workers *crew; /* who does all the work; NULL: each request's own thread */
     struct scree_turns *decoders;
     atomic_uint *n_at_work;
     struct scree_metrics *metrics;

@@ -263,6 +263,7 @@ static int open_models(struct scree_server *server, struct scree_error *err)
         .labels = options->labels,
         .config = server->config,
         .decoders = &server->decoders,
+        .crew = server->crew,
         .n_at_work = &server->n_at_work,
         .n_cores = count_cores(server),
         .log = &server->log,
@@ -286,7 +287,7 @@ static int open_models(struct scree_server *server, struct scree_error *err)
                             &server->log, &server->reload, err);
 }
 
-static uint32_t count_decoders(void)
+static uint32_t count_processors(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -354,7 +355,7 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
     server->start_s = (uint64_t)time(NULL);
     scree_access_init(&server->access);
     pthread_mutex_init(&server->findings.lock, NULL);
-    scree_turns_init(&server->decoders, count_decoders(), MAX_WAIT_DECODER);
+    scree_turns_init(&server->decoders, count_processors(), MAX_WAIT_DECODER);
     scree_log_init(&server->log, STDERR_FILENO, (enum scree_log_level)options->log_level,
                    (enum scree_log_format)options->log_format);
     (void)scree_tree_open("/", &server->tree, NULL);
@@ -372,6 +373,8 @@ int scree_server_new(const struct scree_config *config, struct scree_server **re
         rc = scree_events_new(&server->events, err);
     if (rc >= 0)
         rc = scree_workers_new((uint32_t)options->workers, &server->workers, err);
+    if (rc >= 0)
+        rc = scree_workers_new(count_processors(), &server->crew, err);
     if (rc >= 0)
         rc = open_models(server, err);
     if (rc >= 0)
@@ -476,6 +479,7 @@ void scree_server_free(struct scree_server *server)
     scree_turns_close(&server->decoders);
     scree_zmq_free(server->zmq);
     scree_workers_free(server->workers);
+    scree_workers_free(server->crew);
     scree_rpc_free(server->rpc);
     scree_http_free(server->http);
     scree_reload_free(server->reload);

@@ -47,6 +47,7 @@ struct scree_server {
     struct scree_metrics *metrics;
     struct scree_repository *repository;
     struct scree_turns decoders;
+    struct scree_workers *crew; /* as struct scree_served_options */
     atomic_uint n_at_work; /* requests that are being answered, as struct scree_served_options */
     struct scree_zmq *zmq; /* NULL: none */
     struct scree_events *events;

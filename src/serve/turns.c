@@ -99,39 +99,57 @@ static bool join_collector(struct scree_turns *turns, struct scree_turn_waiter *
     return true;
 }
 
-/* Waits in the line, whose lock is held, or, if it was taken already, for its end. */
+/* True if another thread does what it waits for, and will end it. */
+static bool is_done_by_others(const struct scree_turn_waiter *waiter)
+{
+    return waiter->is_taken || (waiter->crew && waiter->index != NO_THING);
+}
+
+/* Waits in the line, whose lock is held, or, if it is another's already, for its end. */
 static void wait_for_turn(struct scree_turns *turns, uint64_t deadline_ns,
                           struct scree_turn_waiter *waiter)
 {
     struct timespec until = to_timespec(deadline_ns);
     int rc = 0;
 
-    if (!waiter->is_taken)
+    if (!is_done_by_others(waiter))
         join_line(turns, waiter);
     while (waiter->index == NO_THING && !waiter->sent_away && !waiter->is_taken && rc == 0)
         rc = pthread_cond_timedwait(&waiter->served, &turns->lock, &until);
     /* Who has taken it looks at its deadline, and will end. */
-    while (waiter->is_taken && !waiter->has_ended)
+    while (is_done_by_others(waiter) && !waiter->has_ended)
         (void)pthread_cond_wait(&waiter->served, &turns->lock);
     if (waiter->index == NO_THING && !waiter->is_taken)
         leave_line(turns, waiter);
+}
+
+/* One of those that are free. The lock is held. */
+static int take_free(struct scree_turns *turns, struct scree_turn_waiter *waiter,
+                     struct scree_error *err)
+{
+    if (waiter->crew && !scree_workers_submit(waiter->crew, waiter->job))
+        return scree_fail(err, ENOMEM, "no thread can be started");
+    waiter->index = (uint32_t)__builtin_ctzll(turns->free);
+    turns->free &= turns->free - 1;
+    return 0;
 }
 
 /* The lock is held. */
 static int take(struct scree_turns *turns, uint64_t deadline_ns, struct scree_turn_waiter *waiter,
                 struct scree_error *err)
 {
+    int rc = 0;
+
     if (turns->closed)
         return scree_fail(err, EAGAIN, "shutting down");
-    if (!join_collector(turns, waiter)) {
-        if (turns->free) {
-            waiter->index = (uint32_t)__builtin_ctzll(turns->free);
-            turns->free &= turns->free - 1;
-            return 0;
-        }
-        if (turns->n_waiting >= turns->max_waiting)
-            return scree_fail(err, EBUSY, "%u requests wait already", turns->n_waiting);
-    }
+    if (join_collector(turns, waiter))
+        rc = 0;
+    else if (turns->free)
+        rc = take_free(turns, waiter, err);
+    else if (turns->n_waiting >= turns->max_waiting)
+        rc = scree_fail(err, EBUSY, "%u requests wait already", turns->n_waiting);
+    if (rc < 0 || (waiter->index != NO_THING && !waiter->crew))
+        return rc;
     init_condition(&waiter->served);
     wait_for_turn(turns, deadline_ns, waiter);
     pthread_cond_destroy(&waiter->served);
@@ -147,11 +165,7 @@ int scree_turns_join(struct scree_turns *turns, enum scree_priority priority, ui
 {
     int rc;
 
-    waiter->next = waiter->prev = NULL;
-    waiter->priority = priority;
-    waiter->n_rows = n_rows;
-    waiter->index = NO_THING;
-    waiter->sent_away = waiter->is_taken = waiter->has_ended = false;
+    *waiter = (struct scree_turn_waiter){.priority = priority, .n_rows = n_rows, .index = NO_THING};
     pthread_mutex_lock(&turns->lock);
     rc = take(turns, deadline_ns, waiter, err);
     pthread_mutex_unlock(&turns->lock);
@@ -166,6 +180,33 @@ int scree_turns_take(struct scree_turns *turns, enum scree_priority priority, ui
     struct scree_turn_waiter waiter;
 
     return scree_turns_join(turns, priority, deadline_ns, 0, &waiter, ret_index, err);
+}
+
+/* On a thread of the crew. */
+static void run_work(struct scree_job *job)
+{
+    struct scree_turn_work *work = (void *)((char *)job - offsetof(struct scree_turn_work, job));
+    struct scree_turns *turns = work->turns;
+
+    work->run(work);
+    scree_turns_give(turns, work->waiter.index);
+    scree_turns_end(turns, &work->waiter);
+}
+
+int scree_turns_work(struct scree_turns *turns, struct scree_workers *crew,
+                     enum scree_priority priority, uint64_t deadline_ns,
+                     struct scree_turn_work *work, struct scree_error *err)
+{
+    int rc;
+
+    work->waiter = (struct scree_turn_waiter){
+        .priority = priority, .index = NO_THING, .crew = crew, .job = &work->job};
+    work->job = (struct scree_job){.run = run_work};
+    work->turns = turns;
+    pthread_mutex_lock(&turns->lock);
+    rc = take(turns, deadline_ns, &work->waiter, err);
+    pthread_mutex_unlock(&turns->lock);
+    return rc < 0 ? rc : 0;
 }
 
 uint32_t scree_turns_rows(struct scree_turns *turns)
@@ -242,7 +283,10 @@ void scree_turns_give(struct scree_turns *turns, uint32_t index)
     if (waiter) {
         leave_line(turns, waiter);
         waiter->index = index;
-        pthread_cond_signal(&waiter->served);
+        if (!waiter->crew)
+            pthread_cond_signal(&waiter->served);
+        else /* there are threads, since one of them gives */
+            (void)scree_workers_submit(waiter->crew, waiter->job);
     } else {
         turns->free |= UINT64_C(1) << index;
     }

@@ -17,6 +17,7 @@
 #include <pthread.h>
 
 #include "base/error.h"
+#include "serve/workers.h"
 
 #define SCREE_TURNS_MAX_THINGS 64
 
@@ -32,10 +33,20 @@ struct scree_turn_waiter {
     struct scree_turn_waiter *next, *prev;
     pthread_cond_t served;
     enum scree_priority priority;
-    uint32_t n_rows;          /* that it has for a batch; 0: it is not for one */
-    uint32_t index;           /* of its thing, once it has one */
-    bool sent_away;           /* the line was closed */
-    bool is_taken, has_ended; /* by another, for its batch */
+    uint32_t n_rows;            /* that it has for a batch; 0: it is not for one */
+    uint32_t index;             /* of its thing, once it has one */
+    bool sent_away;             /* the line was closed */
+    bool is_taken, has_ended;   /* by another, for its batch; or done by a crew */
+    struct scree_workers *crew; /* who does its work; NULL: it does so itself */
+    struct scree_job *job;
+};
+
+/* What is to be done with a thing, on the stack of who waits for that. */
+struct scree_turn_work {
+    struct scree_turn_waiter waiter;
+    struct scree_job job;
+    struct scree_turns *turns;
+    void (*run)(struct scree_turn_work *work);
 };
 
 struct scree_turn_collector;
@@ -71,6 +82,18 @@ int scree_turns_take(struct scree_turns *turns, enum scree_priority priority, ui
 int scree_turns_join(struct scree_turns *turns, enum scree_priority priority, uint64_t deadline_ns,
                      uint32_t n_rows, struct scree_turn_waiter *waiter, uint32_t *ret_index,
                      struct scree_error *err);
+
+/* Waits for a thing, has work->run() do something with it on a thread of the crew, and returns when
+ * that is done and the thing given back. The rest of *work is filled in here.
+ *
+ * A thread that was woken to use a thing may find the processor that it became free on asleep, and
+ * be put behind another one's work. A crew of as many threads as processors does not sleep while
+ * somebody is in line.
+ *
+ * Errors: those of scree_turns_take(), ENOMEM (no thread): it was not run. */
+int scree_turns_work(struct scree_turns *turns, struct scree_workers *crew,
+                     enum scree_priority priority, uint64_t deadline_ns,
+                     struct scree_turn_work *work, struct scree_error *err);
 
 /* How many rows are in line. */
 uint32_t scree_turns_rows(struct scree_turns *turns);

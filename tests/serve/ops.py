@@ -405,6 +405,30 @@ def test_changes_are_seen():
         assert server.json("POST", "/infer", PICTURE)["version"] == "1"
 
 
+def test_other_labels_are_seen():
+    """What lies beside a model counts as much as the model, also where it had kept it from loading."""
+    def label():
+        return server.json("POST", "/infer", PICTURE)["predictions"][0]["label"]
+    with Server(models=("classifier",)) as server:
+        folder = server.folder / "classifier" / "1"
+        before = label()
+        names = (folder / "labels.txt").read_text().splitlines()
+        (folder / "new").write_text("".join(f"a {name}\n" for name in names))
+        os.rename(folder / "new", folder / "labels.txt")
+        wait_for(lambda: label() == "a " + before)
+        server.add("classifier", 2)
+        wait_for(lambda: label() == before)
+        side = server.folder / "classifier" / "3" / "model.tflite.json"
+        side.parent.mkdir()
+        side.write_text("{")
+        server.add("classifier", 3)
+        versions = "/v2/models/classifier/versions/3/ready"
+        wait_for(lambda: any("Failed to load model: classifier 3" in line for line in server.log))
+        assert server.ask("GET", versions)[0].status != 200
+        side.unlink()
+        wait_for(lambda: server.ask("GET", versions)[0].status == 200)
+
+
 def wait_for(wanted):
     for _ in range(200):
         if wanted():
@@ -422,8 +446,9 @@ def test_version_policies():
             for version in (2, 3, 4):
                 server.add("classifier", version)
                 server.add("detector", version)
-            wait_for(lambda: server.ask("POST", "/detect?model=detector&version=4",
-                                        PICTURE)[0].status == 200)
+            for version in (2, 3, 4):
+                wait_for(lambda: server.ask("POST", f"/detect?model=detector&version={version}",
+                                            PICTURE)[0].status == 200)
             statuses = {(name, version): server.ask(
                 "POST", f"/infer?model={name}&version={version}", PICTURE)[0].status
                         for name in ("classifier", "detector") for version in range(1, 5)}

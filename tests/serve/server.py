@@ -46,10 +46,10 @@ class Server:
     def add(self, name, version, source=None):
         folder = self.folder / name / str(version)
         folder.mkdir(parents=True, exist_ok=True)
-        # By rename, as a model that is served must be replaced.
+        shutil.copy(MODELS / "shapes_labels.txt", folder / "labels.txt")
+        # By rename, as a model that is served must be replaced, and last: with it the version is there.
         shutil.copy(source or MODELS / f"shapes_{name}.tflite", folder / "new")
         os.rename(folder / "new", folder / "model.tflite")
-        shutil.copy(MODELS / "shapes_labels.txt", folder / "labels.txt")
 
     def ask(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)

@@ -128,6 +128,102 @@ static void test_turns_by_priority_then_arrival(void **state)
     scree_turns_done(&turns);
 }
 
+/* ---- turns, and work by a crew ---- */
+
+struct task {
+    struct scree_turn_work work;
+    struct scree_turns *turns;
+    struct scree_workers *crew;
+    enum scree_priority priority;
+    uint64_t deadline_ns;
+    atomic_int *n_done;
+    int rc, place;
+    pthread_t worked_on;
+};
+
+static void note_place(struct scree_turn_work *work)
+{
+    struct task *task = (struct task *)work;
+
+    task->place = atomic_fetch_add(task->n_done, 1);
+    task->worked_on = pthread_self();
+}
+
+static void *have_it_done(void *arg)
+{
+    struct task *task = arg;
+
+    task->rc = scree_turns_work(task->turns, task->crew, task->priority, task->deadline_ns,
+                                &task->work, NULL);
+    return NULL;
+}
+
+static pthread_t begin_task(struct task *task, uint32_t n_before)
+{
+    uint32_t waiting = n_before, busy;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, have_it_done, task), 0);
+    while (waiting == n_before)
+        scree_turns_count(task->turns, &waiting, &busy);
+    return thread;
+}
+
+/* One thread does all of it, in order of priority; who waits too long, and who comes when the line
+ * is full, is told so, and its work is not begun. */
+static void test_turns_are_worked_on_by_a_crew(void **state)
+{
+    static const enum scree_priority priorities[] = {SCREE_PRIORITY_LOW, SCREE_PRIORITY_NORMAL,
+                                                     SCREE_PRIORITY_HIGH};
+    static const int places[] = {2, 1, 0};
+    struct scree_workers *crew;
+    struct task tasks[3], last;
+    struct scree_turns turns;
+    pthread_t threads[3];
+    atomic_int n_done;
+    uint32_t a;
+
+    (void)state;
+    atomic_init(&n_done, 0);
+    scree_turns_init(&turns, 1, 3);
+    assert_int_equal(scree_workers_new(1, &crew, NULL), 0);
+    assert_int_equal(scree_turns_take(&turns, SCREE_PRIORITY_NORMAL, FAR_AWAY, &a, NULL), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        tasks[i] = (struct task){.work.run = note_place,
+                                 .turns = &turns,
+                                 .crew = crew,
+                                 .priority = priorities[i],
+                                 .deadline_ns = FAR_AWAY,
+                                 .n_done = &n_done};
+        if (i < 2)
+            threads[i] = begin_task(&tasks[i], i);
+    }
+    last = tasks[2];
+    last.deadline_ns = now_ns() + 10000000;
+    (void)have_it_done(&last);
+    assert_int_equal(last.rc, -ETIMEDOUT);
+    threads[2] = begin_task(&tasks[2], 2);
+    (void)have_it_done(&last);
+    assert_int_equal(last.rc, -EBUSY);
+    assert_int_equal(atomic_load(&n_done), 0);
+    scree_turns_give(&turns, a);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(tasks[i].rc, 0);
+        assert_int_equal(tasks[i].place, places[i]);
+        assert_true(pthread_equal(tasks[i].worked_on, tasks[0].worked_on));
+        assert_false(pthread_equal(tasks[i].worked_on, threads[i]));
+    }
+    (void)have_it_done(&last);
+    assert_int_equal(last.rc, 0);
+    scree_turns_close(&turns);
+    (void)have_it_done(&last);
+    assert_int_equal(last.rc, -EAGAIN);
+    assert_int_equal(atomic_load(&n_done), 4);
+    scree_workers_free(crew);
+    scree_turns_done(&turns);
+}
+
 struct member {
     struct scree_turns *turns;
     uint32_t n_rows, index;
@@ -556,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_turns_hand_out_each_thing_once),
         cmocka_unit_test(test_turns_keep_deadlines),
         cmocka_unit_test(test_turns_by_priority_then_arrival),
+        cmocka_unit_test(test_turns_are_worked_on_by_a_crew),
         cmocka_unit_test(test_turns_are_shared),
         cmocka_unit_test(test_turns_wait_for_others),
         cmocka_unit_test(test_turns_close),
