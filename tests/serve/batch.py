@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Rows of several requests in one run: models with a batch in the file, and models that take one.
 
-usage: batch.py SCREE MODELS-FOLDER [TEST...]
+usage: batch.py SCREE MODELS-FOLDER [TEST...]      $DELEGATE: the test delegate
 """
 import json
+import os
 import pathlib
 import random
 import re
@@ -201,6 +202,47 @@ def test_models_that_have_no_batch():
         assert runs(server, "detector") == (1, 1)
         model, = [each for each in server.json("GET", "/v1/stats")["models"] if each["name"] == "detector"]
         assert model["counts"]["batch"] == 0
+
+
+def delegated(*options):
+    """Options of a server whose delegate is right for a while, in each process of it."""
+    return ("--instances", "1", "--max-connections-per-ip", "64", "--delegate", os.environ["DELEGATE"],
+            *(word for option in options for word in ("--delegate-option", option)))
+
+
+def test_a_delegate_that_dies_while_many_wait():
+    """It computes a picture at a time, so nobody shares a run; who is in the run that it dies in is answered, too."""
+    cpu = alone()
+    with Server("--batch", "4", *delegated("fault=none")) as server:
+        assert any("the NPU computes a row at a time" in line for line in server.log), server.log
+        npu = [infer(server, [row])[0] for row in ROWS]
+    for fault in ("crash_invoke", "wild"):
+        with Server("--batch", "4", *delegated("fault=" + fault, "after=20")) as server:
+            for _ in range(2):
+                got = at_once([lambda i=i: infer(server, [ROWS[i]]) for i in range(24)])
+                # The delegate, which rounds otherwise, does all convolutions or none.
+                assert all(scores in (cpu[i], npu[i]) for i, (scores,) in enumerate(got)), got
+            assert runs(server) == (48, 48)
+            died = re.search(r'^npu_device_errors_total\{kind="died"\} (\S+)$',
+                             server.ask("GET", "/metrics")[1].decode(), re.M)
+            assert fault == "wild" or float(died[1]) >= 1, died
+
+
+def test_rows_of_the_file_beside_a_delegate():
+    """Four rows of the file are not offered to it, and shared as ever; other models are its own."""
+    want = alone()
+    with tempfile.TemporaryDirectory() as folder, \
+            Server(*PATIENT, *delegated("fault=crash_invoke", "after=20")[2:]) as server:
+        server.add("four", 1, of_four(folder))
+        server.reload(lambda: server.ask("GET", "/v2/models/four")[0].status == 200)
+        devices = {each["name"]: each["device"] for each in server.json("GET", "/v1/stats")["models"]}
+        assert (devices["four"], devices["classifier"]) == ("cpu", "mixed"), devices
+        for _ in range(3):
+            got = at_once([lambda i=i: infer(server, [ROWS[i]], ("four", "classifier")[i % 2]) for i in range(24)])
+            assert got[::2] == [[scores] for scores in want[::2]], "rows of others"
+            assert all(len(answer) == 1 for answer in got)
+        n_rows, n_runs = runs(server, "four")
+        assert n_rows == 36 and n_runs < 36, (n_rows, n_runs)
 
 
 if __name__ == "__main__":
