@@ -11,6 +11,8 @@ BANNED = ("strcpy strcat sprintf vsprintf gets strtok atoi atol atof rand srand 
           "system popen tmpnam").split()
 CALL = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(BANNED))
 # cmocka.h cannot be included without setjmp.h: the include is allowed, the call is not.
+# libjpeg's error functions must not return: it is used in one function that they jump back to.
+ALLOWED = {("src/media/jpeg.c", "setjmp"), ("src/media/jpeg.c", "longjmp")}
 SOURCES = ("src", "include", "tests", "examples", "bench")
 TEXT = (".c", ".h", ".inc", ".py", ".md", ".build", ".sh")
 
@@ -30,6 +32,8 @@ def violations(root):
         if path.suffix in (".c", ".h", ".inc"):
             for number, line in enumerate(strip_comments(text).splitlines(), 1):
                 for match in CALL.finditer(line):
+                    if (str(path.relative_to(root)), match.group(1)) in ALLOWED:
+                        continue
                     yield f"{path}:{number}: {match.group(1)}() is not used here"
         for number, line in enumerate(text.splitlines(), 1):
             if "\t" in line:

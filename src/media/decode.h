@@ -10,8 +10,8 @@ struct scree_decoder {
     /* True if bytes u8[n_bytes] start as a file of this format. */
     bool (*matches)(const uint8_t *bytes, size_t n_bytes);
 
-    /* Reads the header: sets w and h, at least 1 each, and, if the file has one, orientation, which
-     * is 1 before. Errors: EBADMSG, ENOTSUP. */
+    /* Reads the header: sets w and h, which are 0 before, to at least 1 each, and, if the file has
+     * one, orientation, which is 1 before. Errors: EBADMSG, ENOTSUP. */
     int (*probe)(const uint8_t *bytes, size_t n_bytes, struct scree_image_info *info,
                  struct scree_error *err);
 

@@ -18,8 +18,8 @@
  *
  * Memory: an image owns its pixels. Sizes are checked against the limits from the file's header,
  * before anything of the picture's size is allocated. The peak is 3 bytes a pixel for the result,
- * as much again while turning by EXIF, 4 bytes a pixel for a CMYK JPEG, and what the decoder needs:
- * up to 8 bytes a pixel for a progressive JPEG, 4 for a WebP, rows for the others.
+ * as much again while turning by EXIF, and what the decoder needs: up to 8 bytes a pixel for a
+ * progressive JPEG, 4 for a WebP, rows for the others.
  * Threads: no shared state. */
 #ifndef SCREE_MEDIA_IMAGE_H
 #define SCREE_MEDIA_IMAGE_H

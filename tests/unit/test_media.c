@@ -24,8 +24,10 @@ static bool may_allocate(void)
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
 
 void *__wrap_malloc(size_t n)
 {
@@ -35,6 +37,11 @@ void *__wrap_malloc(size_t n)
 void *__wrap_calloc(size_t n, size_t size)
 {
     return may_allocate() ? __real_calloc(n, size) : NULL;
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return may_allocate() ? __real_realloc(p, n) : NULL;
 }
 
 /* ---- files of every kind -----------------------------------------------------------------------
@@ -668,6 +675,34 @@ static int encode_both(const struct file *file, struct scree_error *err)
     return rc;
 }
 
+/* Noise, of which a JPEG is long: the room for it grows twice. */
+static int encode_noise(const struct file *file, struct scree_error *err)
+{
+    struct scree_image image;
+    uint32_t noise = 1;
+    uint8_t *bytes;
+    size_t n_bytes;
+    int rc = scree_image_new(320, 240, 3, &image, err);
+
+    (void)file;
+    if (rc < 0)
+        return rc;
+    for (int32_t i = 0; i < 3 * image.w * image.h; i++) {
+        noise = noise * 1664525u + 1013904223u;
+        image.pixels[i] = (uint8_t)(noise >> 24);
+    }
+    rc = scree_image_encode_jpeg(&image, 100, &bytes, &n_bytes, err);
+    scree_image_done(&image);
+    if (rc < 0)
+        return rc;
+    assert_in_range(n_bytes, 1 << 17, 1 << 18);
+    rc = scree_image_read(bytes, n_bytes, NULL, &image, err);
+    free(bytes);
+    if (rc == 0)
+        scree_image_done(&image);
+    return rc;
+}
+
 /* Lets call i fail for i = 0, 1, ... until none does; at least `least` calls must have been there.
  */
 static void fail_each(int (*run)(const struct file *, struct scree_error *),
@@ -696,8 +731,9 @@ static void test_no_memory(void **state)
 
     (void)state;
     fail_each(read_upright, &exif, 2);
-    fail_each(read_upright, &cmyk, 2);
+    fail_each(read_upright, &cmyk, 1);
     fail_each(encode_both, &exif, 2);
+    fail_each(encode_noise, NULL, 5);
     free(exif.bytes);
     free(cmyk.bytes);
 }
