@@ -269,6 +269,10 @@ def n_descriptors(server):
     return len(os.listdir(f"/proc/{server.process.pid}/fd"))
 
 
+def n_threads(server):
+    return len(os.listdir(f"/proc/{server.process.pid}/task"))
+
+
 def port_in(server, text):
     return re.search(text, "".join(server.log))[1]
 
@@ -282,8 +286,10 @@ def soak(server):
     server.add("spare", 1, MODELS / "shapes_classifier.tflite")
     wait_for(lambda: server.ask("GET", "/v2/models/spare/ready")[0].status == 200, "spare is not loaded")
     server.label = best_label(server)
+    threads = n_threads(server)
     for peer in [Peer(server.zmq) for _ in range(16)]:  # descriptors of those who left go with who comes next
         peer.socket.close()
+    wait_for(lambda: n_threads(server) <= threads, "peers that left keep their places")
     before, start = n_descriptors(server), time.monotonic()
     end, swaps, memory = start + SECONDS, [], Memory(server)
     clients = [Client(server, i, end) for i in range(CLIENTS)]
