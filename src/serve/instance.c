@@ -108,12 +108,17 @@ static int open_vision(struct scree_served *served, struct scree_instance *insta
     return 0;
 }
 
-/* Runs all sessions once. */
+/* Runs all sessions once: a delegate has much to do then. On the CPU an instance has nothing of its
+ * own but memory, and what one can do all can. */
 static int warm(const struct scree_served *served, struct scree_instance *instance,
                 struct scree_error *err)
 {
+    uint32_t n_npu, n_cpu;
     int rc = 0;
 
+    if (instance != served->instances &&
+        find_device(instance->sessions[0], &n_npu, &n_cpu) == SCREE_RAN_CPU)
+        return 0;
     for (uint32_t i = 0; rc >= 0 && i < served->n_sizes; i++)
         rc = scree_session_run(instance->sessions[i], err);
     return rc;

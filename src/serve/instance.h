@@ -10,9 +10,10 @@
 
 #include "serve/served.h"
 
-/* Opens all instances of served->model, each of which runs once, and settles what is the same for
- * all of them. `side` is the path of a side file or NULL. Errors: those of scree_session_new() and
- * scree_vision_new(). What there is after a failure is scree_instances_close()'s. */
+/* Opens all instances of served->model, of which the first one and those on an NPU run once, and
+ * settles what is the same for all of them. `side` is the path of a side file or NULL. Errors:
+ * those of scree_session_new() and scree_vision_new(). What there is after a failure is
+ * scree_instances_close()'s. */
 int scree_instances_open(struct scree_served *served, const struct scree_served_options *options,
                          const char *side, struct scree_error *err);
 

@@ -140,9 +140,9 @@ struct scree_served {
     uint64_t n_bytes;               /* of memory that it takes: file, constants, sessions */
 };
 
-/* Loads a model, makes its instances and runs each once, so that the first request is as fast as
- * the next. ret_served has one reference. Errors: those of scree_model_open(), scree_session_new(),
- * scree_labels_open(). */
+/* Loads a model, makes its instances and runs the first one and those on an NPU once, so that the
+ * first request is as fast as the next. ret_served has one reference. Errors: those of
+ * scree_model_open(), scree_session_new(), scree_labels_open(). */
 int scree_served_new(const struct scree_served_options *options, struct scree_served **ret_served,
                      struct scree_error *err);
 
