@@ -70,8 +70,8 @@ struct scree_delegate_instance {
     int64_t back_ns; /* AWAY: when the next worker is started */
     struct shared *shared;
     size_t shared_bytes;
-    bool *taken;   /* bool[n_nodes] in shared memory: what the delegate takes */
-    size_t *place; /* size_t[n_tensors]: in shared memory, or NO_PLACE */
+    uint8_t *taken; /* u8[n_nodes] in shared memory: not 0 for what the delegate takes */
+    size_t *place;  /* size_t[n_tensors]: in shared memory, or NO_PLACE */
     struct scree_parts parts;
     struct part_runs *runs;            /* one a part */
     void **bound;                      /* of each tensor of the graph */
@@ -197,7 +197,7 @@ static void welcome(struct scree_delegate_instance *instance)
     bool same = instance->shared->rc == 0;
 
     for (uint32_t i = 0; same && i < instance->parts.n_nodes; i++)
-        same = instance->taken[i] == (instance->parts.part[i] >= 0);
+        same = (instance->taken[i] != 0) == (instance->parts.part[i] >= 0);
     instance->state = AT_WORK;
     if (same)
         return;
@@ -478,7 +478,7 @@ static int share(struct scree_delegate_instance *instance, struct scree_error *e
     if (shared == MAP_FAILED)
         return scree_fail_memory(err, instance->shared_bytes);
     instance->shared = shared;
-    instance->taken = (bool *)(instance->shared + 1);
+    instance->taken = (uint8_t *)(instance->shared + 1);
     return 0;
 }
 
@@ -517,7 +517,7 @@ static int describe_parts(struct scree_delegate_instance *instance, struct scree
     if (!chosen)
         return scree_fail(err, ENOMEM, "no memory for the delegate's parts");
     for (uint32_t i = 0; i < subgraph->n_nodes; i++)
-        chosen[i] = instance->taken[i] && instance->offered[i];
+        chosen[i] = instance->taken[i] != 0 && instance->offered[i];
     rc = scree_partition(subgraph, chosen, &instance->arena, &instance->parts, err);
     if (rc < 0)
         return rc;

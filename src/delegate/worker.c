@@ -26,6 +26,9 @@
 #define LOOK_MS 200
 /* An alarm is this much later than the time that the worker is killed at. */
 #define ALARM_S 2
+/* What is read of its output at a time, in pieces of 512 bytes: as much as the pipe holds. Who
+ * prints without end is not listened to without end. */
+#define MAX_PIECES 128
 /* The worker's only descriptor besides the standard ones. */
 #define SOCKET_FD 3
 
@@ -128,7 +131,7 @@ static void listen_to(struct scree_worker *worker)
     char text[512];
     ssize_t n;
 
-    while ((n = read(worker->output, text, sizeof text)) > 0)
+    for (int k = 0; k < MAX_PIECES && (n = read(worker->output, text, sizeof text)) > 0; k++)
         for (ssize_t i = 0; i < n; i++) {
             if (text[i] == '\n') {
                 line->ended = true;
@@ -261,7 +264,7 @@ void scree_worker_ask(struct scree_worker *worker, uint32_t request, int64_t lim
     const struct request message = {request, alarm_s(limit_ms)};
 
     set_limit(worker, limit_ms);
-    (void)send(worker->socket, &message, sizeof message, MSG_NOSIGNAL);
+    (void)send(worker->socket, &message, sizeof message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Waits for what comes next, a while at most. Returns false if its time is over. */
@@ -308,12 +311,16 @@ enum scree_worker_news scree_worker_hear(struct scree_worker *worker, bool wait,
 
 void scree_worker_stop(struct scree_worker *worker)
 {
+    enum scree_worker_news news;
     int answer;
 
     if (worker->process == 0)
         return;
     (void)shutdown(worker->socket, SHUT_WR);
     set_limit(worker, END_MS);
-    while (scree_worker_hear(worker, true, &answer) == SCREE_WORKER_ANSWERED)
-        continue;
+    do
+        news = scree_worker_hear(worker, true, &answer);
+    while (news == SCREE_WORKER_ANSWERED && now_ns() < worker->until_ns);
+    if (news == SCREE_WORKER_ANSWERED) /* still: nobody asks it anything */
+        bury(worker);
 }
