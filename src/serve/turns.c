@@ -127,9 +127,12 @@ static void wait_for_turn(struct scree_turns *turns, uint64_t deadline_ns,
 static int take_free(struct scree_turns *turns, struct scree_turn_waiter *waiter,
                      struct scree_error *err)
 {
-    if (waiter->crew && !scree_workers_submit(waiter->crew, waiter->job))
-        return scree_fail(err, ENOMEM, "no thread can be started");
     waiter->index = (uint32_t)__builtin_ctzll(turns->free);
+    /* It has its thing before: the crew may be through with it at once. */
+    if (waiter->crew && !scree_workers_submit(waiter->crew, waiter->job)) {
+        waiter->index = NO_THING;
+        return scree_fail(err, ENOMEM, "no thread can be started");
+    }
     turns->free &= turns->free - 1;
     return 0;
 }

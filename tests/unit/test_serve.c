@@ -224,6 +224,31 @@ static void test_turns_are_worked_on_by_a_crew(void **state)
     scree_turns_done(&turns);
 }
 
+static void do_nothing(struct scree_turn_work *work)
+{
+    (void)work;
+}
+
+/* The crew is through before who asked begins to wait. */
+static void test_turns_of_work_that_takes_no_time(void **state)
+{
+    struct scree_workers *crew;
+    struct scree_turns turns;
+
+    (void)state;
+    scree_turns_init(&turns, 1, 1);
+    assert_int_equal(scree_workers_new(2, &crew, NULL), 0);
+    for (int i = 0; i < 20000; i++) {
+        struct scree_turn_work work = {.run = do_nothing};
+
+        assert_int_equal(
+            scree_turns_work(&turns, crew, SCREE_PRIORITY_NORMAL, FAR_AWAY, &work, NULL), 0);
+        assert_true(turns.free == 1);
+    }
+    scree_workers_free(crew);
+    scree_turns_done(&turns);
+}
+
 struct member {
     struct scree_turns *turns;
     uint32_t n_rows, index;
@@ -653,6 +678,7 @@ int main(void)
         cmocka_unit_test(test_turns_keep_deadlines),
         cmocka_unit_test(test_turns_by_priority_then_arrival),
         cmocka_unit_test(test_turns_are_worked_on_by_a_crew),
+        cmocka_unit_test(test_turns_of_work_that_takes_no_time),
         cmocka_unit_test(test_turns_are_shared),
         cmocka_unit_test(test_turns_wait_for_others),
         cmocka_unit_test(test_turns_close),
