@@ -45,7 +45,7 @@ struct scree_kernels {
     scree_pooling_row_fn *max_pool_u8, *max_pool_i8;
     scree_sum_rows_fn *sum_rows_u8, *sum_rows_i8; /* kernels/reduce.h */
     scree_blend_fn *blend_u8, *blend_i8;          /* kernels/resize.h */
-    scree_resample_row_fn *resample_rgb;          /* kernels/resample.h */
+    scree_resample_rgb_fn *resample_rgb;          /* kernels/resample.h */
     scree_resample_rows_fn *resample_rows;        /* kernels/resample.h */
     const struct scree_gemm_kernel *gemm;         /* kernels/gemm.h */
     /* kernels/gemm_f32.h: products rounded, and perhaps not */

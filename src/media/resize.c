@@ -21,6 +21,13 @@ struct plane {
     size_t stride_bytes;
 };
 
+static void copy_rows(struct plane src, struct plane dst, size_t row_bytes, int32_t n_rows)
+{
+    for (int32_t y = 0; y < n_rows; y++)
+        memcpy(dst.pixels + (size_t)y * dst.stride_bytes, src.pixels + (size_t)y * src.stride_bytes,
+               row_bytes);
+}
+
 /* ---- memory: one block for all
  */
 
@@ -29,9 +36,14 @@ struct work {
     struct scree_resample_taps x, y;
     double *scratch;      /* f64[stride of x or y, the larger] */
     const uint8_t **rows; /* [y.stride] */
-    uint8_t *ring;        /* u8[y.stride][row_bytes] */
+    uint8_t *ring;        /* u8[n_slots][row_bytes] */
+    int32_t n_slots;      /* a multiple of ROWS_AT_ONCE */
     size_t row_bytes;
 };
+
+/* The row pass takes so many rows at once, for the kernel prepares its weights for each call. They
+ * are next to one another in the ring, and over none that is still needed. */
+#define ROWS_AT_ONCE 16
 
 static double filter_scale(int32_t n_in, int32_t n_out)
 {
@@ -67,12 +79,13 @@ static int work_init(struct work *work, struct scree_rect src, struct scree_rect
     int32_t sx = taps_stride(src.w, dst.w), sy = taps_stride(src.h, dst.h);
     size_t row_bytes = (size_t)dst.w * (size_t)channels;
     size_t nx = (size_t)dst.w, ny = (size_t)dst.h, total = 0;
+    int32_t n_slots = (sy + ROWS_AT_ONCE - 1 + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE * ROWS_AT_ONCE;
     bool fits = true;
     size_t scratch = reserve(&total, (size_t)scree_max_i32(sx, sy), sizeof(double), &fits);
     size_t x = reserve(&total, nx * ((size_t)sx + 2), sizeof(int32_t), &fits);
     size_t y = reserve(&total, ny * ((size_t)sy + 2), sizeof(int32_t), &fits);
     size_t rows = reserve(&total, (size_t)sy, sizeof(uint8_t *), &fits);
-    size_t ring = reserve(&total, row_bytes, (size_t)sy, &fits);
+    size_t ring = reserve(&total, row_bytes, (size_t)n_slots, &fits);
 
     work->block = fits ? malloc(total) : NULL;
     if (!work->block)
@@ -88,6 +101,7 @@ static int work_init(struct work *work, struct scree_rect src, struct scree_rect
     work->y.weights = work->y.n_taps + ny;
     work->rows = (const uint8_t **)(void *)(work->block + rows);
     work->ring = work->block + ring;
+    work->n_slots = n_slots;
     work->row_bytes = row_bytes;
     return 0;
 }
@@ -142,6 +156,22 @@ static void row_gray(const struct scree_resample_taps *taps, const uint8_t *rest
     }
 }
 
+/* n rows of the source to rows of the ring from `out` on. */
+static void row_pass(const struct scree_kernels *kernels, const struct work *work, int32_t src_w,
+                     int32_t channels, struct plane src, int32_t n, uint8_t *out)
+{
+    if (src_w == work->x.n_out) {
+        copy_rows(src, (struct plane){out, work->row_bytes}, work->row_bytes, n);
+    } else if (channels == 3) {
+        kernels->resample_rgb(&work->x, src.pixels, src.stride_bytes, src_w, n, out,
+                              work->row_bytes);
+    } else {
+        for (int32_t y = 0; y < n; y++)
+            row_gray(&work->x, src.pixels + (size_t)y * src.stride_bytes,
+                     out + (size_t)y * work->row_bytes);
+    }
+}
+
 /* Row y of the result, of rows that are in the ring. */
 static void column_pass(const struct scree_kernels *kernels, struct work *work, int32_t y,
                         uint8_t *dst)
@@ -149,7 +179,7 @@ static void column_pass(const struct scree_kernels *kernels, struct work *work, 
     int32_t n = work->y.n_taps[y];
 
     for (int32_t j = 0; j < n; j++) {
-        int32_t slot = (work->y.first[y] + j) % work->y.stride;
+        int32_t slot = (work->y.first[y] + j) % work->n_slots;
 
         work->rows[j] = work->ring + (size_t)slot * work->row_bytes;
     }
@@ -189,16 +219,13 @@ static void resize_bilinear(struct work *work, int32_t src_w, int32_t src_h, int
     for (int32_t y = 0; y < work->y.n_out; y++) {
         int32_t end = work->y.first[y] + work->y.n_taps[y];
 
-        for (; n_rows < end; n_rows++) {
-            const uint8_t *row = src.pixels + (size_t)n_rows * src.stride_bytes;
-            uint8_t *out = work->ring + (size_t)(n_rows % work->y.stride) * work->row_bytes;
+        while (n_rows < end) {
+            int32_t n = scree_min_i32(ROWS_AT_ONCE, src_h - n_rows);
 
-            if (src_w == work->x.n_out)
-                memcpy(out, row, work->row_bytes);
-            else if (channels == 3)
-                kernels->resample_rgb(&work->x, row, src_w, out);
-            else
-                row_gray(&work->x, row, out);
+            row_pass(kernels, work, src_w, channels, src, n,
+                     work->ring + (size_t)(n_rows % work->n_slots) * work->row_bytes);
+            src.pixels += (size_t)n * src.stride_bytes;
+            n_rows += n;
         }
         column_pass(kernels, work, y, dst.pixels + (size_t)y * dst.stride_bytes);
     }
@@ -254,13 +281,6 @@ static struct plane plane_at(const struct scree_image *image, struct scree_rect 
     size_t offset = (size_t)rect.y * stride_bytes + (size_t)rect.x * (size_t)image->channels;
 
     return (struct plane){image->pixels + offset, stride_bytes};
-}
-
-static void copy_rows(struct plane src, struct plane dst, size_t row_bytes, int32_t n_rows)
-{
-    for (int32_t y = 0; y < n_rows; y++)
-        memcpy(dst.pixels + (size_t)y * dst.stride_bytes, src.pixels + (size_t)y * src.stride_bytes,
-               row_bytes);
 }
 
 int scree_image_resize_rect(const struct scree_image *src, struct scree_rect src_rect,

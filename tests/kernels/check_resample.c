@@ -1,5 +1,7 @@
 #include "checkkern.h"
 
+#include <stdio.h>
+
 #define MAX_STRIDE 64
 #define ONE        (1 << SCREE_RESAMPLE_BITS)
 
@@ -37,55 +39,93 @@ static struct scree_resample_taps make_taps(struct check *check, int32_t n_out, 
     return taps;
 }
 
-struct row_timing {
-    scree_resample_row_fn *kernels[2];
+/* Moves the taps to where those of a triangle filter are, one pixel of the result after another. */
+static void in_turn(struct scree_resample_taps *taps, int32_t n_in)
+{
+    double scale = (double)n_in / taps->n_out, support = scale > 1 ? scale : 1;
+
+    for (int32_t i = 0; i < taps->n_out; i++) {
+        int32_t first = (int32_t)((i + 0.5) * scale - support + 0.5);
+
+        first = first > 0 ? first : 0;
+        taps->first[i] = first < n_in - taps->n_taps[i] ? first : n_in - taps->n_taps[i];
+    }
+}
+
+struct rgb_timing {
+    scree_resample_rgb_fn *kernels[2];
     struct scree_resample_taps taps;
     const uint8_t *in;
     uint8_t *out;
+    int32_t n_in;
 };
 
-static void time_row(void *arg, bool variant)
-{
-    struct row_timing *t = arg;
+#define TIMED_ROWS 16
 
-    t->kernels[variant](&t->taps, t->in, 640, t->out);
+static void time_rgb(void *arg, bool variant)
+{
+    struct rgb_timing *t = arg;
+
+    t->kernels[variant](&t->taps, t->in, 3 * (size_t)t->n_in, t->n_in, TIMED_ROWS, t->out, 3 * 224);
 }
 
-/* A row of 640 pixels to 224, as a triangle filter has it. */
-static void bench_row(struct check *check, scree_resample_row_fn *definition,
-                      scree_resample_row_fn *variant)
+/* Rows to 224 pixels, with the taps of a triangle filter. */
+static void bench_rgb(struct check *check, scree_resample_rgb_fn *definition,
+                      scree_resample_rgb_fn *variant, int32_t n_in, int32_t n_taps)
 {
-    struct row_timing timing = {.kernels = {definition, variant}};
+    struct rgb_timing timing = {.kernels = {definition, variant}, .n_in = n_in};
+    char what[48];
 
-    timing.taps = make_taps(check, 224, 640, 8);
-    for (int32_t i = 0; i < 224; i++) {
-        timing.taps.n_taps[i] = 6;
-        timing.taps.first[i] = i * 634 / 223;
-    }
-    timing.in = check_input(640 * 3, 1);
-    timing.out = check_output(224 * 3);
-    check_time(check, "640 RGB pixels to 224", 224 * 3 * 6, "MAC", time_row, &timing);
+    timing.taps = make_taps(check, 224, n_in, (n_taps + 3) / 4 * 4);
+    for (int32_t i = 0; i < 224; i++)
+        timing.taps.n_taps[i] = n_taps;
+    in_turn(&timing.taps, n_in);
+    timing.in = check_input(TIMED_ROWS * 3 * (size_t)n_in, 1);
+    timing.out = check_output(TIMED_ROWS * 3 * 224);
+    snprintf(what, sizeof what, "%d rows of %d RGB pixels to 224", TIMED_ROWS, n_in);
+    check_time(check, what, TIMED_ROWS * 224 * 3 * (double)n_taps, "MAC", time_rgb, &timing);
+    check_free_all();
 }
 
-void check_resample_rgb(struct check *check, scree_resample_row_fn *definition,
-                        scree_resample_row_fn *variant)
+/* Rows whose bytes are apart by in_gap and out_gap more than they are long; the last one ends at an
+ * unmapped page. */
+static void compare_rgb(struct check *check, scree_resample_rgb_fn *definition,
+                        scree_resample_rgb_fn *variant, const struct scree_resample_taps *taps,
+                        int32_t n_in, enum check_fill fill)
 {
-    for (int32_t k = 0; k < 400; k++) {
-        int32_t n_in = check_between(check, 1, 90), n_out = check_between(check, 1, 40);
-        int32_t stride = 4 * check_between(check, 1, MAX_STRIDE / 4);
+    int32_t n_rows = check_between(check, 1, 5);
+    size_t row = 3 * (size_t)n_in, row_out = 3 * (size_t)taps->n_out;
+    size_t in_stride = row + check_below(check, 9), out_stride = row_out + check_below(check, 9);
+    size_t in_bytes = in_stride * (size_t)(n_rows - 1) + row;
+    size_t out_bytes = out_stride * (size_t)(n_rows - 1) + row_out;
+    uint8_t *in = check_input(in_bytes, 1);
+    uint8_t *a = check_output(out_bytes), *b = check_output(out_bytes);
+
+    check_fill_bytes(check, in, in_bytes, fill);
+    definition(taps, in, in_stride, n_in, n_rows, a, out_stride);
+    variant(taps, in, in_stride, n_in, n_rows, b, out_stride);
+    check_equal(check, a, b, out_bytes, "%d rows of %d pixels to %d, %d taps", n_rows, n_in,
+                taps->n_out, taps->stride);
+}
+
+void check_resample_rgb(struct check *check, scree_resample_rgb_fn *definition,
+                        scree_resample_rgb_fn *variant)
+{
+    for (int32_t k = 0; k < 1200; k++) {
+        int32_t n_in = check_between(check, 1, k % 3 == 0 ? 90 : 600);
+        int32_t n_out = check_between(check, 1, k % 5 == 0 ? 300 : 40);
+        int32_t stride = 4 * check_between(check, 1, k % 2 == 0 ? MAX_STRIDE / 4 : 5);
         struct scree_resample_taps taps = make_taps(check, n_out, n_in, stride);
-        uint8_t *in = check_input(3 * (size_t)n_in, 1);
-        size_t n = 3 * (size_t)n_out;
-        uint8_t *a = check_output(n), *b = check_output(n);
 
-        check_fill_bytes(check, in, 3 * (size_t)n_in, (enum check_fill)(k % CHECK_N_FILLS));
-        definition(&taps, in, n_in, a);
-        variant(&taps, in, n_in, b);
-        check_equal(check, a, b, n, "%d pixels to %d, %d taps", n_in, n_out, stride);
+        if (k % 4 != 0)
+            in_turn(&taps, n_in);
+        compare_rgb(check, definition, variant, &taps, n_in, (enum check_fill)(k % CHECK_N_FILLS));
         check_free_all();
     }
-    bench_row(check, definition, variant);
-    check_free_all();
+    bench_rgb(check, definition, variant, 160, 3);
+    bench_rgb(check, definition, variant, 640, 6);
+    bench_rgb(check, definition, variant, 1280, 12);
+    bench_rgb(check, definition, variant, 4000, 36);
 }
 
 struct rows_timing {

@@ -28,8 +28,8 @@ static inline uint16x4_t round_sums(int32x4_t sums)
     return vqmovun_s32(vshrq_n_s32(sums, SCREE_RESAMPLE_BITS));
 }
 
-void scree_resample_rgb_neon(const struct scree_resample_taps *taps, const uint8_t *in,
-                             int32_t n_in, uint8_t *out)
+static void resample_row(const struct scree_resample_taps *taps, const uint8_t *in, int32_t n_in,
+                         uint8_t *out)
 {
     const uint8x16_t order[4] = {vld1q_u8(orders[0]), vld1q_u8(orders[1]), vld1q_u8(orders[2]),
                                  vld1q_u8(orders[3])};
@@ -59,7 +59,15 @@ void scree_resample_rgb_neon(const struct scree_resample_taps *taps, const uint8
         four = vget_lane_u32(vreinterpret_u32_u8(vqmovn_u16(vcombine_u16(words, words))), 0);
         memcpy(out + 3 * (size_t)i, &four, sizeof four);
     }
-    scree_resample_rgb_from(taps, in, out, i);
+    scree_resample_rgb_part(taps, in, out, i, taps->n_out);
+}
+
+void scree_resample_rgb_neon(const struct scree_resample_taps *taps, const uint8_t *in,
+                             size_t in_stride, int32_t n_in, int32_t n_rows, uint8_t *out,
+                             size_t out_stride)
+{
+    for (int32_t y = 0; y < n_rows; y++)
+        resample_row(taps, in + (size_t)y * in_stride, n_in, out + (size_t)y * out_stride);
 }
 
 void scree_resample_rows_neon(const uint8_t *const *rows, const int32_t *weights, int32_t n_rows,

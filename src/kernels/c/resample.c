@@ -9,10 +9,10 @@ static inline uint8_t round_sum(int32_t sum)
     return (uint8_t)scree_clamp_i32(sum >> SCREE_RESAMPLE_BITS, 0, 255);
 }
 
-void scree_resample_rgb_from(const struct scree_resample_taps *taps, const uint8_t *in,
-                             uint8_t *out, int32_t i)
+void scree_resample_rgb_part(const struct scree_resample_taps *taps, const uint8_t *in,
+                             uint8_t *out, int32_t i, int32_t end)
 {
-    for (; i < taps->n_out; i++) {
+    for (; i < end; i++) {
         const int32_t *weights = taps->weights + (size_t)i * (size_t)taps->stride;
         const uint8_t *p = in + 3 * (size_t)taps->first[i];
         int32_t n = taps->n_taps[i];
@@ -29,11 +29,13 @@ void scree_resample_rgb_from(const struct scree_resample_taps *taps, const uint8
     }
 }
 
-void scree_resample_rgb(const struct scree_resample_taps *taps, const uint8_t *in, int32_t n_in,
-                        uint8_t *out)
+void scree_resample_rgb(const struct scree_resample_taps *taps, const uint8_t *in, size_t in_stride,
+                        int32_t n_in, int32_t n_rows, uint8_t *out, size_t out_stride)
 {
     (void)n_in;
-    scree_resample_rgb_from(taps, in, out, 0);
+    for (int32_t y = 0; y < n_rows; y++)
+        scree_resample_rgb_part(taps, in + (size_t)y * in_stride, out + (size_t)y * out_stride, 0,
+                                taps->n_out);
 }
 
 void scree_resample_rows_from(const uint8_t *const *rows, const int32_t *weights, int32_t n_rows,

@@ -25,8 +25,8 @@ static inline int32_t round_pixel(__m256i a, __m256i b)
     return _mm_cvtsi128_si32(_mm_packus_epi16(sum, sum));
 }
 
-void scree_resample_rgb_avx2(const struct scree_resample_taps *taps, const uint8_t *in,
-                             int32_t n_in, uint8_t *out)
+static void resample_row(const struct scree_resample_taps *taps, const uint8_t *in, int32_t n_in,
+                         uint8_t *out)
 {
     const __m256i front = _mm256_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, -1, -1, -1,
                                            -1, 3, -1, -1, -1, 4, -1, -1, -1, 5, -1, -1, -1, -1, -1,
@@ -59,7 +59,15 @@ void scree_resample_rgb_avx2(const struct scree_resample_taps *taps, const uint8
         pixel = round_pixel(a, b);
         memcpy(out + 3 * (size_t)i, &pixel, sizeof pixel);
     }
-    scree_resample_rgb_from(taps, in, out, i);
+    scree_resample_rgb_part(taps, in, out, i, taps->n_out);
+}
+
+void scree_resample_rgb_avx2(const struct scree_resample_taps *taps, const uint8_t *in,
+                             size_t in_stride, int32_t n_in, int32_t n_rows, uint8_t *out,
+                             size_t out_stride)
+{
+    for (int32_t y = 0; y < n_rows; y++)
+        resample_row(taps, in + (size_t)y * in_stride, n_in, out + (size_t)y * out_stride);
 }
 
 static inline __m256i add_row(__m256i sums, const uint8_t *row, __m256i weight)
