@@ -123,18 +123,21 @@ static void wait_for_turn(struct scree_turns *turns, uint64_t deadline_ns,
         leave_line(turns, waiter);
 }
 
-/* One of those that are free. The lock is held. */
-static int take_free(struct scree_turns *turns, struct scree_turn_waiter *waiter,
-                     struct scree_error *err)
+/* Has the crew do the work of somebody who has its thing, if it has a crew. It does so itself if no
+ * thread can be started. */
+static void hand_over(struct scree_turn_waiter *waiter)
 {
-    waiter->index = (uint32_t)__builtin_ctzll(turns->free);
-    /* It has its thing before: the crew may be through with it at once. */
-    if (waiter->crew && !scree_workers_submit(waiter->crew, waiter->job)) {
-        waiter->index = NO_THING;
-        return scree_fail(err, ENOMEM, "no thread can be started");
-    }
+    if (waiter->crew && !scree_workers_submit(waiter->crew, waiter->job))
+        waiter->crew = NULL;
+}
+
+/* Takes one of those that are free. The lock is held. */
+static uint32_t take_free(struct scree_turns *turns)
+{
+    uint32_t index = (uint32_t)__builtin_ctzll(turns->free);
+
     turns->free &= turns->free - 1;
-    return 0;
+    return index;
 }
 
 /* The lock is held. */
@@ -148,9 +151,12 @@ static int take(struct scree_turns *turns, uint64_t deadline_ns, struct scree_tu
     if (join_collector(turns, waiter))
         rc = 0;
     else if (turns->free)
-        rc = take_free(turns, waiter, err);
+        waiter->index = take_free(turns);
     else if (turns->n_waiting >= turns->max_waiting)
         rc = scree_fail(err, EBUSY, "%u requests wait already", turns->n_waiting);
+    /* Not before it has its thing: the crew may be through with it at once. */
+    if (waiter->index != NO_THING)
+        hand_over(waiter);
     if (rc < 0 || (waiter->index != NO_THING && !waiter->crew))
         return rc;
     init_condition(&waiter->served);
@@ -196,6 +202,25 @@ static void run_work(struct scree_job *job)
     scree_turns_end(turns, &work->waiter);
 }
 
+/* Does the work at once, on the thread that asks. False if it has to wait for a thing or a place in
+ * the crew. */
+static bool work_here(struct scree_turns *turns, struct scree_turn_work *work)
+{
+    struct scree_workers *crew = work->waiter.crew;
+    uint32_t index = NO_THING;
+
+    pthread_mutex_lock(&turns->lock);
+    if (!turns->closed && turns->free && scree_workers_enter(crew))
+        index = take_free(turns);
+    pthread_mutex_unlock(&turns->lock);
+    if (index == NO_THING)
+        return false;
+    work->run(work);
+    scree_workers_leave(crew);
+    scree_turns_give(turns, index);
+    return true;
+}
+
 int scree_turns_work(struct scree_turns *turns, struct scree_workers *crew,
                      enum scree_priority priority, uint64_t deadline_ns,
                      struct scree_turn_work *work, struct scree_error *err)
@@ -206,10 +231,16 @@ int scree_turns_work(struct scree_turns *turns, struct scree_workers *crew,
         .priority = priority, .index = NO_THING, .crew = crew, .job = &work->job};
     work->job = (struct scree_job){.run = run_work};
     work->turns = turns;
+    if (work_here(turns, work))
+        return 0;
     pthread_mutex_lock(&turns->lock);
     rc = take(turns, deadline_ns, &work->waiter, err);
     pthread_mutex_unlock(&turns->lock);
-    return rc < 0 ? rc : 0;
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    work->run(work);
+    scree_turns_give(turns, work->waiter.index);
+    return 0;
 }
 
 uint32_t scree_turns_rows(struct scree_turns *turns)
@@ -286,10 +317,9 @@ void scree_turns_give(struct scree_turns *turns, uint32_t index)
     if (waiter) {
         leave_line(turns, waiter);
         waiter->index = index;
+        hand_over(waiter);
         if (!waiter->crew)
             pthread_cond_signal(&waiter->served);
-        else /* there are threads, since one of them gives */
-            (void)scree_workers_submit(waiter->crew, waiter->job);
     } else {
         turns->free |= UINT64_C(1) << index;
     }

@@ -83,14 +83,15 @@ int scree_turns_join(struct scree_turns *turns, enum scree_priority priority, ui
                      uint32_t n_rows, struct scree_turn_waiter *waiter, uint32_t *ret_index,
                      struct scree_error *err);
 
-/* Waits for a thing, has work->run() do something with it on a thread of the crew, and returns when
- * that is done and the thing given back. The rest of *work is filled in here.
+/* Waits for a thing, has work->run() do something with it, and returns when that is done and the
+ * thing given back. The rest of *work is filled in here.
  *
- * A thread that was woken to use a thing may find the processor that it became free on asleep, and
- * be put behind another one's work. A crew of as many threads as processors does not sleep while
- * somebody is in line.
+ * If a thing is free, and a place in the crew, it is run at once and here; for those in line the
+ * crew runs it. A thread that was woken to use a thing may find the processor that it became free
+ * on asleep, and be put behind another one's work, while a crew of as many threads as processors
+ * does not sleep as long as somebody is in line.
  *
- * Errors: those of scree_turns_take(), ENOMEM (no thread): it was not run. */
+ * Errors: those of scree_turns_take(): it was not run. */
 int scree_turns_work(struct scree_turns *turns, struct scree_workers *crew,
                      enum scree_priority priority, uint64_t deadline_ns,
                      struct scree_turn_work *work, struct scree_error *err);

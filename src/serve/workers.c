@@ -11,6 +11,7 @@ struct scree_workers {
     struct scree_job *first, *last;
     uint32_t max, n_threads;
     uint32_t n_idle, n_jobs; /* that wait */
+    uint32_t n_busy;         /* threads, and others in their places */
     bool stopping;
     pthread_t threads[];
 };
@@ -32,11 +33,12 @@ int scree_workers_new(uint32_t max, struct scree_workers **ret_workers, struct s
 /* The lock is held. */
 static struct scree_job *pop(struct scree_workers *workers)
 {
-    struct scree_job *job = workers->first;
+    struct scree_job *job = workers->n_busy < workers->max ? workers->first : NULL;
 
     if (job) {
         workers->first = job->next;
         workers->n_jobs--;
+        workers->n_busy++;
     }
     if (!workers->first)
         workers->last = NULL;
@@ -60,6 +62,7 @@ static void *work(void *arg)
         pthread_mutex_unlock(&workers->lock);
         job->run(job);
         pthread_mutex_lock(&workers->lock);
+        workers->n_busy--;
     }
     pthread_mutex_unlock(&workers->lock);
     return NULL;
@@ -99,6 +102,26 @@ bool scree_workers_submit(struct scree_workers *workers, struct scree_job *job)
     }
     pthread_mutex_unlock(&workers->lock);
     return can_work;
+}
+
+bool scree_workers_enter(struct scree_workers *workers)
+{
+    bool is_free;
+
+    pthread_mutex_lock(&workers->lock);
+    is_free = workers->n_busy < workers->max && !workers->first;
+    workers->n_busy += is_free;
+    pthread_mutex_unlock(&workers->lock);
+    return is_free;
+}
+
+void scree_workers_leave(struct scree_workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    workers->n_busy--;
+    if (workers->first)
+        pthread_cond_signal(&workers->work_is_there);
+    pthread_mutex_unlock(&workers->lock);
 }
 
 void scree_workers_free(struct scree_workers *workers)

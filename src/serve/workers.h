@@ -24,6 +24,11 @@ int scree_workers_new(uint32_t max, struct scree_workers **ret_workers, struct s
 /* Hands a job over. False if not one thread can be started: it will not run. */
 bool scree_workers_submit(struct scree_workers *workers, struct scree_job *job);
 
+/* Takes the place of one of the threads for the one that asks, until it leaves: true if one is free
+ * and no job waits for it. */
+bool scree_workers_enter(struct scree_workers *workers);
+void scree_workers_leave(struct scree_workers *workers);
+
 /* Waits until all jobs have run, and ends the threads. Accepts NULL. */
 void scree_workers_free(struct scree_workers *workers);
 

@@ -169,8 +169,21 @@ static pthread_t begin_task(struct task *task, uint32_t n_before)
     return thread;
 }
 
-/* One thread does all of it, in order of priority; who waits too long, and who comes when the line
- * is full, is told so, and its work is not begun. */
+/* Waits until it has a thing. */
+static pthread_t begin_busy(struct task *task)
+{
+    uint32_t waiting, busy = 0;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, have_it_done, task), 0);
+    while (busy == 0)
+        scree_turns_count(task->turns, &waiting, &busy);
+    return thread;
+}
+
+/* One thread does all that was in line, in order of priority; who waits too long, and who comes
+ * when the line is full, is told so, and its work is not begun; who need not wait does it at once.
+ */
 static void test_turns_are_worked_on_by_a_crew(void **state)
 {
     static const enum scree_priority priorities[] = {SCREE_PRIORITY_LOW, SCREE_PRIORITY_NORMAL,
@@ -216,10 +229,20 @@ static void test_turns_are_worked_on_by_a_crew(void **state)
     }
     (void)have_it_done(&last);
     assert_int_equal(last.rc, 0);
+    assert_true(pthread_equal(last.worked_on, pthread_self()));
+    /* With a thing, but no place in the crew. */
+    assert_true(scree_workers_enter(crew));
+    assert_false(scree_workers_enter(crew));
+    threads[0] = begin_busy(&tasks[0]);
+    assert_int_equal(atomic_load(&n_done), 4);
+    scree_workers_leave(crew);
+    pthread_join(threads[0], NULL);
+    assert_int_equal(tasks[0].place, 4);
+    assert_false(pthread_equal(tasks[0].worked_on, threads[0]));
     scree_turns_close(&turns);
     (void)have_it_done(&last);
     assert_int_equal(last.rc, -EAGAIN);
-    assert_int_equal(atomic_load(&n_done), 4);
+    assert_int_equal(atomic_load(&n_done), 5);
     scree_workers_free(crew);
     scree_turns_done(&turns);
 }
