@@ -20,6 +20,7 @@
 
 #include "base/text.h"
 #include "fuzz/fuzz.h"
+#include "fuzz/pieces.h"
 #include "pull/beneath.h"
 #include "pull/fetch.h"
 #include "pull/resume.h"
@@ -29,7 +30,6 @@
 #define MAX_BYTES 4096
 
 static const char good[] = "The file as it is on the server, all sixty-odd bytes of its bulk.\n";
-static const char between[] = "\n--\n";
 
 static struct web {
     pthread_mutex_t lock;
@@ -43,20 +43,7 @@ static char in_memory[] = "/dev/shm/scree-fuzz-XXXXXX", on_disk[] = "/tmp/scree-
 static const char *path;
 static char digest[SCREE_SHA256_TEXT], boot[SCREE_RESUME_BOOT];
 
-/* ---- pieces ---- */
-
-/* What is before the next line "--", and moves behind that. */
-static const uint8_t *take_piece(const uint8_t **at, size_t *n, size_t *ret_n)
-{
-    const uint8_t *piece = *at;
-    const uint8_t *end = *n ? memmem(*at, *n, between, sizeof between - 1) : NULL;
-    size_t whole = end ? (size_t)(end - piece) + sizeof between - 1 : *n;
-
-    *ret_n = end ? (size_t)(end - piece) : *n;
-    *at += whole;
-    *n -= whole;
-    return piece;
-}
+/* ---- what is on the disk ---- */
 
 static void put(const char *name, const void *bytes, size_t n)
 {
