@@ -2,8 +2,8 @@
  * faults DELEGATE MODEL RUNS
  *
  * Every answer must be, to the bit, the CPU's or the one that the delegate gives without the NPU,
- * come within two seconds, and leave nothing behind; at the end the NPU must have done some of the
- * work. Prints what became of the runs, and the longest one. */
+ * come in time, and leave nothing behind; at the end the NPU must have done some of the work.
+ * Prints what became of the runs, and the longest one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +14,11 @@
 
 #include <scree/scree.h>
 
+/* What a run may take at most, see scree_delegate_run(): 1.2 seconds and eight times what is
+ * expected, then it is done again. How long a good run takes is up to the machine, too: on one that
+ * is busy the longest without the NPU counts. */
 #define MAX_SECONDS 2.0
+#define MAX_FACTOR  8
 
 static struct scree_error err;
 
@@ -110,18 +114,20 @@ static void answer_plainly(struct scree_session *plain, uint32_t run)
 static double run_all(struct scree_session *npu, struct scree_session *plain,
                       struct scree_session *cpu, uint32_t n_runs)
 {
-    double longest = 0;
+    double longest = 0, longest_plain = 0;
 
     for (uint32_t run = 0; run < n_runs; run++) {
-        double start = now_s(), seconds;
+        double start = now_s(), seconds, others;
 
         answer(npu, run);
         seconds = now_s() - start;
         longest = seconds > longest ? seconds : longest;
         answer_plainly(plain, run);
         answer(cpu, run);
+        others = now_s() - start - seconds;
+        longest_plain = others > longest_plain ? others : longest_plain;
         require(is_same(npu, cpu) || is_same(npu, plain), "a wrong answer");
-        require(seconds < MAX_SECONDS, "an answer took two seconds");
+        require(seconds < MAX_SECONDS + MAX_FACTOR * longest_plain, "an answer took too long");
     }
     return longest;
 }
