@@ -11,10 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 /* How often the server may look idle, with a request in its hands, before nothing more is waited
  * for: some milliseconds; and how often it may be looked at in all. Nobody sleeps meanwhile: to be
- * woken takes longer than most cases, above all where other things run. */
+ * woken takes longer than most cases, above all where other things run. Where many do, each look
+ * lets all of them have their turn, and takes as long: a few of these are enough then. */
 #define IDLE_ROUNDS 2000
+#define FEW_ROUNDS  20
+#define FEW_NS      20000000
 #define BUSY_ROUNDS 2000000
 
 static const char *const models[] = {"classifier", "detector"};
@@ -168,6 +173,7 @@ static bool run_once(int fd, bool *ret_readable)
 bool serving_wait(int fd)
 {
     uint32_t n_connections, n_requests;
+    uint64_t idle_ns = 0;
     int n_idle = 0;
 
     for (int i = 0; i < BUSY_ROUNDS; i++) {
@@ -184,7 +190,10 @@ bool serving_wait(int fd)
         scree_http_count(server->http, &n_connections, &n_requests);
         if (n_requests == 0 && scree_rpc_is_idle(server->rpc))
             return false;
-        if (++n_idle == IDLE_ROUNDS)
+        if (n_idle++ == 0)
+            idle_ns = scree_now_ns();
+        else if (n_idle == IDLE_ROUNDS ||
+                 (n_idle >= FEW_ROUNDS && scree_now_ns() - idle_ns > FEW_NS))
             return false;
     }
     return false;
