@@ -58,17 +58,22 @@ def alone():
 
 
 def at_once(calls):
-    """Makes calls on threads of their own; what they return."""
-    answers = [None] * len(calls)
+    """Makes calls on threads of their own; what they return. The first error is everybody's."""
+    answers, errors = [None] * len(calls), []
 
     def make(index):
-        answers[index] = calls[index]()
+        try:
+            answers[index] = calls[index]()
+        except Exception as error:  # told by the main thread
+            errors.append(error)
 
     threads = [threading.Thread(target=make, args=(i,)) for i in range(len(calls))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if errors:
+        raise errors[0]
     return answers
 
 
@@ -206,7 +211,8 @@ def test_models_that_have_no_batch():
 
 def delegated(*options):
     """Options of a server whose delegate is right for a while, in each process of it."""
-    return ("--instances", "1", "--max-connections-per-ip", "64", "--delegate", os.environ["DELEGATE"],
+    return ("--instances", "1", "--max-connections-per-ip", "64", "--deadline", "120000",
+            "--delegate", os.environ["DELEGATE"],
             *(word for option in options for word in ("--delegate-option", option)))
 
 

@@ -91,21 +91,32 @@ def check_memory(rss, long_enough):
     assert not long_enough or late < early + MORE_KIB, rss
 
 
+def longest_alone(server):
+    """The longest of ten requests, in ms."""
+    times = []
+    for _ in range(10):
+        begin = time.monotonic()
+        server.json("POST", "/infer", PICTURE)
+        times.append((time.monotonic() - begin) * 1e3)
+    return max(times)
+
+
 def test_five_times_too_much():
-    """The queue and one at work are five; five times as many ask."""
+    """The queue and one at work are five; five times as many ask. Who is let in is answered within the deadline, which
+    on a machine that takes its time is longer."""
     n = 5 * (QUEUE + 1)
     with Server("--queue", str(QUEUE), "--instances", "1", "--max-connections-per-ip", "100",
                 models=("classifier",)) as server:
-        rss = []
-        with Load(server, n, DEADLINE_MS) as load:
+        rss, deadline_ms = [], max(DEADLINE_MS, round(4 * (QUEUE + 1) * longest_alone(server)))
+        with Load(server, n, deadline_ms) as load:
             for _ in range(20):
                 time.sleep(SECONDS / 20)
                 rss.append(kib(server))
         statuses, times = load.sum()
         p99 = times[int(len(times) * 0.99)] * 1e3
-        print(f"   {n} clients, {SECONDS:.0f} s: {dict(statuses)}; p99 of those answered {p99:.1f} ms of {DEADLINE_MS}")
+        print(f"   {n} clients, {SECONDS:.0f} s: {dict(statuses)}; p99 of those answered {p99:.1f} ms of {deadline_ms}")
         assert set(statuses) <= {200, 503, 429} and statuses[200] > 0, statuses
-        assert p99 <= DEADLINE_MS, p99
+        assert p99 <= deadline_ms, p99
         check_memory(rss, SECONDS >= 60)
         server.json("POST", "/infer", PICTURE)
 
