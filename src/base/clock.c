@@ -22,3 +22,11 @@ uint64_t scree_now_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
+
+uint64_t scree_lap_ns(uint64_t *since_ns)
+{
+    uint64_t now = scree_now_ns(), passed = now - *since_ns;
+
+    *since_ns = now;
+    return passed;
+}

@@ -16,4 +16,7 @@ void scree_clock_text(char *text);
 /* Nanoseconds of CLOCK_MONOTONIC, which nobody sets. */
 uint64_t scree_now_ns(void);
 
+/* The time since *since_ns, which becomes now. */
+uint64_t scree_lap_ns(uint64_t *since_ns);
+
 #endif

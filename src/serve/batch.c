@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/rows.h"
 
 /* A run on its way. */
@@ -17,23 +17,6 @@ struct batch {
     uint64_t clock, input_ns, compute_ns, output_ns;
     enum scree_ran ran;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* The time since *since, which becomes now. */
-static uint64_t lap(uint64_t *since)
-{
-    uint64_t now = now_ns(), passed = now - *since;
-
-    *since = now;
-    return passed;
-}
 
 /* ---- who is in it ---- */
 
@@ -70,7 +53,7 @@ static void gather(struct batch *batch, struct scree_batch_member *first)
 /* Whether it makes sense to go on. */
 static int still_wanted(const struct scree_batch_member *member)
 {
-    if (now_ns() >= member->deadline_ns)
+    if (scree_now_ns() >= member->deadline_ns)
         return scree_fail(member->err, ETIMEDOUT, "the deadline passed before the model could run");
     if (member->is_gone && member->is_gone(member->gone_context))
         return scree_fail(member->err, EAGAIN, "the client has gone away");
@@ -109,13 +92,13 @@ static void fill(struct batch *batch)
     for (uint32_t k = 0; k < batch->n_members; k++) {
         struct scree_batch_member *member = batch->members[k];
 
-        member->times->queue_ns += lap(&member->clock);
+        member->times->queue_ns += scree_lap_ns(&member->clock);
         for (uint32_t i = 0; member->rc >= 0 && i < member->n_rows; i++) {
             view_row(batch, batch->n_rows + i);
             member->rc = member->fill(member->context, i, batch->session, member->err);
         }
         batch->n_rows += member->rc < 0 ? 0 : member->n_rows;
-        member->times->preprocess_ns += lap(&member->clock);
+        member->times->preprocess_ns += scree_lap_ns(&member->clock);
     }
 }
 
@@ -174,7 +157,7 @@ static int run(struct batch *batch, struct scree_error *err)
     atomic_fetch_sub(batch->served->n_at_work, 1);
     scree_session_stats(session, &after);
     batch->ran = tell_run(batch, &before, &after);
-    batch->compute_ns = lap(&batch->clock);
+    batch->compute_ns = scree_lap_ns(&batch->clock);
     batch->instance->busy_ns += batch->compute_ns;
     return rc;
 }
@@ -200,14 +183,14 @@ static void count_run(const struct batch *batch)
 /* Reads the rows of a member, whose first one is row `at`. */
 static void take(const struct batch *batch, struct scree_batch_member *member, uint32_t at)
 {
-    uint64_t clock = now_ns();
+    uint64_t clock = scree_now_ns();
 
     for (uint32_t i = 0; member->rc >= 0 && i < member->n_rows; i++) {
         view_row(batch, at + i);
         member->rc = member->take(member->context, i, batch->instance, batch->session, member->err);
     }
     member->times->compute_ns += batch->compute_ns;
-    member->times->postprocess_ns += lap(&clock);
+    member->times->postprocess_ns += scree_lap_ns(&clock);
     member->times->ran = batch->ran;
 }
 
@@ -229,13 +212,13 @@ static void work(struct batch *batch)
     struct scree_error why;
     int rc;
 
-    batch->clock = now_ns();
+    batch->clock = scree_now_ns();
     choose_session(batch);
     fill(batch);
     if (batch->n_rows == 0)
         return;
     clear_rows(batch);
-    batch->input_ns = lap(&batch->clock);
+    batch->input_ns = scree_lap_ns(&batch->clock);
     rc = run(batch, &why);
     if (rc < 0) {
         fail_all(batch, rc, &why);
@@ -248,7 +231,7 @@ static void work(struct batch *batch)
             take(batch, batch->members[k], at);
             at += n_rows;
         }
-    batch->output_ns = lap(&batch->clock);
+    batch->output_ns = scree_lap_ns(&batch->clock);
     count_run(batch);
 }
 
@@ -261,7 +244,7 @@ int scree_batch_run(struct scree_served *served, struct scree_batch_member *memb
                               member->err);
 
     if (rc < 0)
-        member->times->queue_ns += lap(&member->clock);
+        member->times->queue_ns += scree_lap_ns(&member->clock);
     if (rc != 0)
         return rc < 0 ? rc : member->rc;
     batch.instance = &served->instances[index];

@@ -203,6 +203,10 @@ int scree_served_prepare(struct scree_served *served, enum scree_priority priori
                          uint64_t deadline_ns, const uint8_t *bytes, size_t n,
                          struct scree_times *times, uint8_t **ret_input, struct scree_error *err);
 
+/* Counts a request that ended with rc, total_ns after it had come; its times if rc is good. */
+void scree_served_note(struct scree_served *served, int rc, const struct scree_times *times,
+                       uint64_t total_ns);
+
 /* How many requests wait for the model, and how many instances are at work, at this moment. */
 void scree_served_count(struct scree_served *served, uint32_t *ret_waiting, uint32_t *ret_busy);
 
