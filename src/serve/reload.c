@@ -110,7 +110,8 @@ static void *run(void *arg)
     struct scree_reload *reload = arg;
 
     /* Once more than at the start: what changed before it was watched. */
-    look(reload);
+    if (reload->folder)
+        look(reload);
     while (!atomic_load(&reload->stopping)) {
         if (!wait_for_news(reload, -1))
             continue;
