@@ -283,13 +283,17 @@ static void add_conv(struct tw *tw, int32_t in, int32_t out)
  * that is right. */
 static struct scree_model *make_model(void)
 {
-    struct tw *tw = tw_new();
-    int32_t in = activation(tw, "in"), middle = activation(tw, "middle");
-    int32_t out = activation(tw, "out"), beside = activation(tw, "beside");
+    static struct tw *tw; /* whose the file's bytes are: they stay */
     struct scree_model *model;
+    int32_t in, middle, out, beside;
     const uint8_t *bytes;
     size_t n;
 
+    tw = tw_new();
+    in = activation(tw, "in");
+    middle = activation(tw, "middle");
+    out = activation(tw, "out");
+    beside = activation(tw, "beside");
     add_conv(tw, in, middle);
     add_conv(tw, middle, out);
     add_conv(tw, in, beside);
@@ -297,7 +301,7 @@ static struct scree_model *make_model(void)
     bytes = tw_finish(tw, &n);
     if (scree_model_open_memory(bytes, n, &model, NULL) < 0)
         abort();
-    return model; /* the file's bytes stay: they are the writer's */
+    return model;
 }
 
 /* NULL if the delegate says that its file is none: the caller named it, so that is an error. */
