@@ -243,7 +243,7 @@ static int check_rows(struct bitmap *bitmap, struct scree_error *err)
 }
 
 static int bmp_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_image_info *info,
-                      uint8_t *pixels, struct scree_error *err)
+                      struct scree_rows *rows, struct scree_error *err)
 {
     struct bitmap bitmap;
     int rc = read_header(bytes, n_bytes, &bitmap, err);
@@ -258,7 +258,7 @@ static int bmp_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_i
         int32_t stored = bitmap.top_down ? y : info->h - 1 - y;
 
         unpack_row(&bitmap, bytes + bitmap.data_offset + (size_t)stored * bitmap.stride_bytes,
-                   pixels + (size_t)y * (size_t)info->w * 3);
+                   rows->pixels + (size_t)y * (size_t)info->w * 3);
     }
     return 0;
 }

@@ -1,7 +1,6 @@
 /* Stretch, letterbox and crop: where a picture goes. */
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/checked.h"
 #include "media/resize.h"
@@ -47,42 +46,4 @@ void scree_fit_to_source(const struct scree_fit *fit, float *x, float *y)
 {
     *x = (float)fit->src.x + (*x - (float)fit->dst.x) * (float)fit->src.w / (float)fit->dst.w;
     *y = (float)fit->src.y + (*y - (float)fit->dst.y) * (float)fit->src.h / (float)fit->dst.h;
-}
-
-/* Fills all of `image` that is not in `rect` with `pad` u8[channels]. */
-static void fill_around(struct scree_image *image, struct scree_rect rect, const uint8_t *pad)
-{
-    size_t channels = (size_t)image->channels;
-
-    for (int32_t y = 0; y < image->h; y++) {
-        bool beside = y >= rect.y && y < rect.y + rect.h;
-        uint8_t *row = image->pixels + (size_t)y * (size_t)image->w * channels;
-
-        for (int32_t x = 0; x < image->w; x++) {
-            if (beside && x == rect.x)
-                x += rect.w;
-            if (x < image->w)
-                memcpy(row + (size_t)x * channels, pad, channels);
-        }
-    }
-}
-
-int scree_image_fit(const struct scree_image *src, enum scree_fit_mode mode,
-                    enum scree_filter filter, const uint8_t *pad, struct scree_image *dst,
-                    struct scree_fit *ret_fit, struct scree_error *err)
-{
-    static const uint8_t black[3];
-    struct scree_fit fit;
-    int rc;
-
-    if (!src->pixels || !dst->pixels)
-        return scree_fail(err, EINVAL, "fit: an empty image");
-    fit = scree_fit_plan(mode, src->w, src->h, dst->w, dst->h);
-    rc = scree_image_resize_rect(src, fit.src, filter, dst, fit.dst, err);
-    if (rc < 0)
-        return rc;
-    fill_around(dst, fit.dst, pad ? pad : black);
-    if (ret_fit)
-        *ret_fit = fit;
-    return 0;
 }

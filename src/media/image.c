@@ -12,6 +12,12 @@
  * text PPM is smaller. */
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 
+/* So many rows are passed on at a time: as many as libjpeg has of each row of blocks, and as the
+ * resizer takes. */
+#define ROWS_AT_ONCE 16
+
+static const struct scree_image_options defaults;
+
 /* In the order of enum scree_image_format. */
 static const struct scree_decoder *const decoders[] = {
     &scree_jpeg_decoder, &scree_png_decoder, &scree_webp_decoder,
@@ -109,35 +115,38 @@ static int check_bytes(int32_t w, int32_t h, uint64_t max_bytes, struct scree_er
                       (unsigned long long)n_bytes, (unsigned long long)max_bytes);
 }
 
-int scree_image_read(const uint8_t *bytes, size_t n_bytes,
-                     const struct scree_image_options *options, struct scree_image *ret_image,
-                     struct scree_error *err)
+/* What is to be read of a file: *ret_info, with shrink, and the size of the decoded picture. */
+static int plan(const uint8_t *bytes, size_t n_bytes, const struct scree_image_options *options,
+                struct scree_image_info *ret_info, int32_t *ret_w, int32_t *ret_h,
+                struct scree_error *err)
 {
-    static const struct scree_image_options defaults;
-    struct scree_image_info info;
-    struct scree_image image = {0};
-    int32_t w, h;
-    int rc;
+    int rc = scree_image_probe(bytes, n_bytes, ret_info, err);
 
-    if (!options)
-        options = &defaults;
-    rc = scree_image_probe(bytes, n_bytes, &info, err);
+    if (rc == 0)
+        rc = check_limits(ret_info, options, err);
     if (rc < 0)
         return rc;
-    rc = check_limits(&info, options, err);
+    ret_info->shrink = find_shrink(ret_info, options->enough);
+    *ret_w = scree_image_shrunk(ret_info->w, ret_info->shrink);
+    *ret_h = scree_image_shrunk(ret_info->h, ret_info->shrink);
+    return check_bytes(*ret_w, *ret_h, options->max_bytes, err);
+}
+
+/* Decodes as planned and turns it if that is asked. */
+static int read_whole(const uint8_t *bytes, size_t n_bytes, const struct scree_image_info *info,
+                      int32_t w, int32_t h, bool orient, struct scree_image *ret_image,
+                      struct scree_error *err)
+{
+    struct scree_image image = {0};
+    struct scree_rows rows = {.row_bytes = 3 * (size_t)w, .n_room = h};
+    int rc = scree_image_new(w, h, 3, &image, err);
+
     if (rc < 0)
         return rc;
-    info.shrink = find_shrink(&info, options->enough);
-    w = scree_image_shrunk(info.w, info.shrink);
-    h = scree_image_shrunk(info.h, info.shrink);
-    rc = check_bytes(w, h, options->max_bytes, err);
-    if (rc >= 0)
-        rc = scree_image_new(w, h, 3, &image, err);
-    if (rc < 0)
-        return rc;
-    rc = decoders[info.format]->decode(bytes, n_bytes, &info, image.pixels, err);
-    if (rc == 0 && options->orient)
-        rc = scree_image_orient(&image, info.orientation, err);
+    rows.pixels = image.pixels;
+    rc = decoders[info->format]->decode(bytes, n_bytes, info, &rows, err);
+    if (rc == 0 && orient)
+        rc = scree_image_orient(&image, info->orientation, err);
     if (rc < 0) {
         scree_image_done(&image);
         return rc;
@@ -145,6 +154,95 @@ int scree_image_read(const uint8_t *bytes, size_t n_bytes,
     *ret_image = image;
     return 0;
 }
+
+int scree_image_read(const uint8_t *bytes, size_t n_bytes,
+                     const struct scree_image_options *options, struct scree_image *ret_image,
+                     struct scree_error *err)
+{
+    struct scree_image_info info;
+    int32_t w, h;
+    int rc;
+
+    if (!options)
+        options = &defaults;
+    rc = plan(bytes, n_bytes, options, &info, &w, &h, err);
+    if (rc < 0)
+        return rc;
+    return read_whole(bytes, n_bytes, &info, w, h, options->orient, ret_image, err);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------
+ */
+
+static void pass_on(struct scree_rows *rows)
+{
+    if (rows->n > 0)
+        rows->sink->put(rows->sink, rows->pixels, rows->n);
+    rows->n = 0;
+}
+
+void scree_rows_add(struct scree_rows *rows)
+{
+    assert(rows->n < rows->n_room);
+    rows->n++;
+    if (rows->sink && rows->n == rows->n_room)
+        pass_on(rows);
+}
+
+static int read_in_order(const uint8_t *bytes, size_t n_bytes, const struct scree_image_info *info,
+                         int32_t w, int32_t h, struct scree_image_sink *sink,
+                         struct scree_error *err)
+{
+    struct scree_rows rows = {.row_bytes = 3 * (size_t)w, .sink = sink};
+    size_t room_bytes;
+    uint8_t *room;
+    int rc;
+
+    rows.n_room = scree_min_i32(ROWS_AT_ONCE, h);
+    room_bytes = (size_t)rows.n_room * rows.row_bytes + 1;
+    room = malloc(room_bytes);
+    if (!room)
+        return scree_fail_memory(err, room_bytes);
+    /* From an aligned address on libjpeg-turbo writes past the caches, and these rows are read at
+     * once: so they are not aligned. Source: its simd/x86_64/jdcolext-avx2.asm. */
+    rows.pixels = room + 1;
+    rc = sink->begin(sink, info, w, h, err);
+    if (rc >= 0)
+        rc = decoders[info->format]->decode(bytes, n_bytes, info, &rows, err);
+    if (rc >= 0)
+        pass_on(&rows);
+    free(room);
+    return rc;
+}
+
+int scree_image_read_rows(const uint8_t *bytes, size_t n_bytes,
+                          const struct scree_image_options *options, struct scree_image_sink *sink,
+                          struct scree_error *err)
+{
+    struct scree_image_info info;
+    struct scree_image image;
+    int32_t w, h;
+    int rc;
+
+    if (!options)
+        options = &defaults;
+    rc = plan(bytes, n_bytes, options, &info, &w, &h, err);
+    if (rc < 0)
+        return rc;
+    if (info.in_order && !(options->orient && info.orientation != 1))
+        return read_in_order(bytes, n_bytes, &info, w, h, sink, err);
+    rc = read_whole(bytes, n_bytes, &info, w, h, options->orient, &image, err);
+    if (rc < 0)
+        return rc;
+    rc = sink->begin(sink, &info, image.w, image.h, err);
+    if (rc >= 0)
+        sink->put(sink, image.pixels, image.h);
+    scree_image_done(&image);
+    return rc;
+}
+
+/* ---- files and pixels --------------------------------------------------------------------------
+ */
 
 int scree_image_read_file(const char *path, const struct scree_image_options *options,
                           struct scree_image *ret_image, struct scree_error *err)
@@ -215,14 +313,11 @@ int scree_image_orient(struct scree_image *image, int32_t orientation, struct sc
     return 0;
 }
 
-void scree_image_to_gray(const struct scree_image *src, struct scree_image *dst)
+void scree_pixels_to_gray(const uint8_t *rgb, size_t n, uint8_t *luma)
 {
-    size_t n_pixels = (size_t)src->w * (size_t)src->h;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *p = rgb + 3 * i;
 
-    assert(src->channels == 3 && dst->channels == 1 && src->w == dst->w && src->h == dst->h);
-    for (size_t i = 0; i < n_pixels; i++) {
-        const uint8_t *p = src->pixels + 3 * i;
-
-        dst->pixels[i] = (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
+        luma[i] = (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
     }
 }

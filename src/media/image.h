@@ -19,7 +19,8 @@
  * Memory: an image owns its pixels. Sizes are checked against the limits from the file's header,
  * before anything of the picture's size is allocated. The peak is 3 bytes a pixel for the result,
  * as much again while turning by EXIF, and what the decoder needs: up to 8 bytes a pixel for a
- * progressive JPEG, 4 for a WebP, rows for the others.
+ * progressive JPEG, 4 for a WebP, rows for the others. scree_image_read_rows() can do without the
+ * result.
  * Threads: no shared state. */
 #ifndef SCREE_MEDIA_IMAGE_H
 #define SCREE_MEDIA_IMAGE_H
@@ -73,6 +74,7 @@ struct scree_image_info {
     int32_t w, h;        /* as stored, before any turning */
     int32_t orientation; /* EXIF's 1..8; 1 (upright) if there is none or it is out of range */
     int32_t shrink;      /* 1; 2, 4 or 8: what a JPEG is to be decoded at a fraction of */
+    bool in_order;       /* rows come out one after the other, before all are there */
 };
 
 /* Allocates a black image. w, h in [1, SCREE_IMAGE_SIDE_END], channels 1 or 3.
@@ -112,16 +114,36 @@ int scree_image_read(const uint8_t *bytes, size_t n_bytes,
 int scree_image_read_file(const char *path, const struct scree_image_options *options,
                           struct scree_image *ret_image, struct scree_error *err);
 
+/* What takes the rows of a picture; the first member of a struct that has more. */
+struct scree_image_sink {
+    /* Called once, before all rows: `info` is the file's header, w x h the size of what comes,
+     * decoded and turned. Errors: its own; they end the reading. */
+    int (*begin)(struct scree_image_sink *sink, const struct scree_image_info *info, int32_t w,
+                 int32_t h, struct scree_error *err);
+
+    /* Takes the next n_rows rows, u8[n_rows][w][3]. Cannot fail. */
+    void (*put)(struct scree_image_sink *sink, const uint8_t *rows, int32_t n_rows);
+};
+
+/* scree_image_read() without the whole picture in memory where that can be: JPEG, and PNG that is
+ * not interlaced, give `sink` a few rows at a time while they are decoded. Of other files, and of
+ * one that is turned, the picture is made and given to it at once.
+ *
+ * Errors: those of scree_image_read() and sink->begin(); rows may have been put before. */
+int scree_image_read_rows(const uint8_t *bytes, size_t n_bytes,
+                          const struct scree_image_options *options, struct scree_image_sink *sink,
+                          struct scree_error *err);
+
 /* Replaces `image` by itself turned and mirrored as EXIF's orientation 1..8 says, so that it stands
  * upright; 5..8 swap w and h. Errors: ENOMEM (the image is then as before). */
 int scree_image_orient(struct scree_image *image, int32_t orientation, struct scree_error *err);
 
-/* dst u8[h][w] = luma of src u8[h][w][3], as Pillow's convert("L"):
+/* luma u8[n] = rgb u8[n][3] in gray, as Pillow's convert("L"):
  *
  *     (19595 * r + 38470 * g + 7471 * b + 32768) >> 16        (ITU-R 601)
  *
- * dst has 1 channel and the size of src. Cannot fail. */
-void scree_image_to_gray(const struct scree_image *src, struct scree_image *dst);
+ * luma may be rgb, or else does not overlap it. Cannot fail. */
+void scree_pixels_to_gray(const uint8_t *rgb, size_t n, uint8_t *luma);
 
 /* ---- writing -----------------------------------------------------------------------------------
  */

@@ -132,6 +132,7 @@ static int jpeg_probe(const uint8_t *bytes, size_t n_bytes, struct scree_image_i
     bool has_exif = false;
     int rc;
 
+    info->in_order = true;
     while (next_segment(bytes, n_bytes, &offset, &segment)) {
         if (is_frame(segment.marker)) {
             rc = read_frame(&segment, info, err);
@@ -207,7 +208,7 @@ struct decoding {
     const uint8_t *bytes;
     size_t n_bytes;
     const struct scree_image_info *info;
-    uint8_t *pixels;
+    struct scree_rows *rows;
 };
 
 /* Called by libjpeg now and then, at least once a scan. */
@@ -261,7 +262,7 @@ static int decode_rows(void *context)
 {
     struct decoding *decoding = context;
     j_decompress_ptr jpeg = &decoding->jpeg;
-    uint8_t *row = decoding->pixels, *cmyk = NULL;
+    uint8_t *cmyk = NULL;
     int rc = begin_decoding(decoding);
 
     if (rc < 0)
@@ -270,24 +271,26 @@ static int decode_rows(void *context)
         cmyk =
             jpeg->mem->alloc_large((j_common_ptr)jpeg, JPOOL_IMAGE, 4 * (size_t)jpeg->output_width);
     while (jpeg->output_scanline < jpeg->output_height) {
+        uint8_t *row = scree_rows_next(decoding->rows);
+
         (void)jpeg_read_scanlines(jpeg, cmyk ? &cmyk : &row, 1);
         if (cmyk)
             cmyk_to_rgb(cmyk, jpeg->output_width, row);
-        row += 3 * (size_t)jpeg->output_width;
+        scree_rows_add(decoding->rows);
     }
     (void)jpeg_finish_decompress(jpeg);
     return 0;
 }
 
 static int jpeg_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_image_info *info,
-                       uint8_t *pixels, struct scree_error *err)
+                       struct scree_rows *rows, struct scree_error *err)
 {
     struct decoding decoding = {
         .trap.err = err,
         .bytes = bytes,
         .n_bytes = n_bytes,
         .info = info,
-        .pixels = pixels,
+        .rows = rows,
     };
     int rc;
 

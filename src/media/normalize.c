@@ -4,13 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* The numbers that the 256 pixel values become, for each channel. */
-union table {
-    float f32[3][256];
-    int16_t s16[3][256];
-    uint8_t u8[3][256];
-};
-
 static bool is_quantized(enum scree_type type)
 {
     return type == SCREE_TYPE_UINT8 || type == SCREE_TYPE_INT8 || type == SCREE_TYPE_INT16;
@@ -72,7 +65,8 @@ static int32_t quantize(float real, float scale, int32_t zero_point, int32_t low
     return q < high ? (int32_t)q : high;
 }
 
-static void fill_channel(const struct scree_normalization *n, int32_t c, union table *table)
+static void fill_channel(const struct scree_normalization *n, int32_t c,
+                         union scree_pixel_table *table)
 {
     for (int32_t p = 0; p < 256; p++) {
         float real = n->bytes ? (float)p : ((float)p - n->mean[c]) / n->std[c];
@@ -100,20 +94,20 @@ static void fill_channel(const struct scree_normalization *n, int32_t c, union t
 }
 
 /* Defines a function that looks n pixels up: to type[n][channels] = table[channel][pixel]. */
-#define DEFINE_LOOK_UP(name, type, member)                                               \
-    static void name(const union table *table, const uint8_t *restrict pixels, size_t n, \
-                     int32_t channels, type *restrict to)                                \
-    {                                                                                    \
-        if (channels == 1) {                                                             \
-            for (size_t i = 0; i < n; i++)                                               \
-                to[i] = table->member[0][pixels[i]];                                     \
-            return;                                                                      \
-        }                                                                                \
-        for (size_t i = 0; i < n; i++) {                                                 \
-            to[3 * i + 0] = table->member[0][pixels[3 * i + 0]];                         \
-            to[3 * i + 1] = table->member[1][pixels[3 * i + 1]];                         \
-            to[3 * i + 2] = table->member[2][pixels[3 * i + 2]];                         \
-        }                                                                                \
+#define DEFINE_LOOK_UP(name, type, member)                                                 \
+    static void name(const union scree_pixel_table *table, const uint8_t *restrict pixels, \
+                     size_t n, int32_t channels, type *restrict to)                        \
+    {                                                                                      \
+        if (channels == 1) {                                                               \
+            for (size_t i = 0; i < n; i++)                                                 \
+                to[i] = table->member[0][pixels[i]];                                       \
+            return;                                                                        \
+        }                                                                                  \
+        for (size_t i = 0; i < n; i++) {                                                   \
+            to[3 * i + 0] = table->member[0][pixels[3 * i + 0]];                           \
+            to[3 * i + 1] = table->member[1][pixels[3 * i + 1]];                           \
+            to[3 * i + 2] = table->member[2][pixels[3 * i + 2]];                           \
+        }                                                                                  \
     }
 
 DEFINE_LOOK_UP(look_up_f32, float, f32)
@@ -126,29 +120,42 @@ static void flip_signs(const uint8_t *restrict pixels, size_t n, uint8_t *restri
         to[i] = pixels[i] ^ 0x80;
 }
 
-void scree_normalize(const struct scree_normalization *normalization, const uint8_t *pixels,
+/* The pixel itself, or that less 128: no table is needed. */
+static bool is_direct(const struct scree_normalization *how)
+{
+    return how->bytes && (how->type == SCREE_TYPE_UINT8 || how->type == SCREE_TYPE_INT8);
+}
+
+void scree_normalizer_init(struct scree_normalizer *normalizer,
+                           const struct scree_normalization *how)
+{
+    assert(how->type == SCREE_TYPE_FLOAT32 || is_quantized(how->type));
+    normalizer->how = *how;
+    if (is_direct(how))
+        return;
+    for (int32_t c = 0; c < 3; c++)
+        fill_channel(how, c, &normalizer->table);
+}
+
+bool scree_normalizer_is_copy(const struct scree_normalizer *normalizer)
+{
+    return normalizer->how.bytes && normalizer->how.type == SCREE_TYPE_UINT8;
+}
+
+void scree_normalize(const struct scree_normalizer *normalizer, const uint8_t *pixels,
                      size_t n_pixels, int32_t channels, void *tensor)
 {
-    enum scree_type type = normalization->type;
     size_t n = n_pixels * (size_t)channels;
-    union table table;
 
     assert(channels == 1 || channels == 3);
-    assert(type == SCREE_TYPE_FLOAT32 || is_quantized(type));
-    if (normalization->bytes && type == SCREE_TYPE_UINT8) {
+    if (scree_normalizer_is_copy(normalizer))
         memcpy(tensor, pixels, n);
-        return;
-    }
-    if (normalization->bytes && type == SCREE_TYPE_INT8) {
+    else if (is_direct(&normalizer->how))
         flip_signs(pixels, n, tensor);
-        return;
-    }
-    for (int32_t c = 0; c < channels; c++)
-        fill_channel(normalization, c, &table);
-    if (type == SCREE_TYPE_FLOAT32)
-        look_up_f32(&table, pixels, n_pixels, channels, tensor);
-    else if (type == SCREE_TYPE_INT16)
-        look_up_s16(&table, pixels, n_pixels, channels, tensor);
+    else if (normalizer->how.type == SCREE_TYPE_FLOAT32)
+        look_up_f32(&normalizer->table, pixels, n_pixels, channels, tensor);
+    else if (normalizer->how.type == SCREE_TYPE_INT16)
+        look_up_s16(&normalizer->table, pixels, n_pixels, channels, tensor);
     else
-        look_up_u8(&table, pixels, n_pixels, channels, tensor);
+        look_up_u8(&normalizer->table, pixels, n_pixels, channels, tensor);
 }

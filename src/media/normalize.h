@@ -44,12 +44,32 @@ int scree_normalization_affine(enum scree_type type, float scale, int32_t zero_p
                                const float *mean, const float *std, int32_t n_values,
                                struct scree_normalization *ret, struct scree_error *err);
 
+/* The numbers that the 256 pixel values become, for each channel. */
+union scree_pixel_table {
+    float f32[3][256];
+    int16_t s16[3][256];
+    uint8_t u8[3][256];
+};
+
+/* A normalization that is ready for pixels. */
+struct scree_normalizer {
+    struct scree_normalization how;
+    union scree_pixel_table table; /* not filled where `how` says bytes, and they have 8 bits */
+};
+
+/* Makes the table of `how`, which a function above has made. Cannot fail. */
+void scree_normalizer_init(struct scree_normalizer *normalizer,
+                           const struct scree_normalization *how);
+
+/* True if what comes out are the bytes that go in. */
+bool scree_normalizer_is_copy(const struct scree_normalizer *normalizer);
+
 /* tensor type[n_pixels][channels] = pixels u8[n_pixels][channels], normalized.
  *
  * channels  1 or 3
  * tensor  aligned as its type is; does not overlap pixels
  * Cannot fail. */
-void scree_normalize(const struct scree_normalization *normalization, const uint8_t *pixels,
+void scree_normalize(const struct scree_normalizer *normalizer, const uint8_t *pixels,
                      size_t n_pixels, int32_t channels, void *tensor);
 
 #endif

@@ -14,6 +14,7 @@
 #define SIGNATURE_BYTES 8
 #define CHUNK_BYTES     12 /* length, type, checksum */
 #define IHDR_BYTES      13
+#define IHDR_INTERLACE  12 /* the offset of the method: 0 is none */
 
 /* A place in the file, at the start of a chunk or inside of one that is being read. */
 struct cursor {
@@ -67,6 +68,7 @@ static int png_probe(const uint8_t *bytes, size_t n_bytes, struct scree_image_in
         return scree_fail(err, EBADMSG, "PNG: %u x %u pixels", w, h);
     info->w = (int32_t)w;
     info->h = (int32_t)h;
+    info->in_order = chunk[8 + IHDR_INTERLACE] == 0;
     info->orientation = find_orientation(bytes, n_bytes);
     return 0;
 }
@@ -119,8 +121,20 @@ static int fail_spng(int code, struct scree_error *err)
     return scree_fail(err, EBADMSG, "PNG: %s", spng_strerror(code));
 }
 
+static int decode_rows(spng_ctx *png, struct scree_rows *rows)
+{
+    int code = spng_decode_image(png, NULL, 0, SPNG_FMT_RGB8, SPNG_DECODE_PROGRESSIVE);
+
+    while (!code) {
+        code = spng_decode_row(png, scree_rows_next(rows), rows->row_bytes);
+        if (!code || code == SPNG_EOI)
+            scree_rows_add(rows);
+    }
+    return code == SPNG_EOI ? 0 : code; /* which comes with the last row */
+}
+
 static int png_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_image_info *info,
-                      uint8_t *pixels, struct scree_error *err)
+                      struct scree_rows *rows, struct scree_error *err)
 {
     /* The signature is read as if it were a chunk. */
     struct cursor cursor = {bytes, n_bytes, 0, SIGNATURE_BYTES};
@@ -133,8 +147,10 @@ static int png_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_i
     code = spng_set_image_limits(png, (uint32_t)info->w, (uint32_t)info->h);
     if (!code)
         code = spng_set_png_stream(png, read_stream, &cursor);
-    if (!code)
-        code = spng_decode_image(png, pixels, 3 * n_pixels, SPNG_FMT_RGB8, 0);
+    if (!code && info->in_order)
+        code = decode_rows(png, rows);
+    else if (!code)
+        code = spng_decode_image(png, rows->pixels, 3 * n_pixels, SPNG_FMT_RGB8, 0);
     spng_ctx_free(png);
     return code ? fail_spng(code, err) : 0;
 }

@@ -131,9 +131,10 @@ static int read_sample(struct netpbm *pnm, int32_t *ret, struct scree_error *err
 }
 
 static int pnm_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_image_info *info,
-                      uint8_t *pixels, struct scree_error *err)
+                      struct scree_rows *rows, struct scree_error *err)
 {
     size_t n_pixels = (size_t)info->w * (size_t)info->h;
+    uint8_t *pixels = rows->pixels;
     struct netpbm pnm;
     int32_t sample;
     int rc = read_header(bytes, n_bytes, &pnm, err);

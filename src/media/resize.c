@@ -1,7 +1,6 @@
 /* The bilinear filter is Pillow's, step by step, so that the bytes are the same: the weights in
  * double precision, normalized, rounded to 22 bits; one pass along the rows to bytes; one along the
- * columns. Source: Pillow's documentation of the BILINEAR filter and src/libImaging/Resample.c;
- * nearest: Geometry.c.
+ * columns. Source: Pillow's documentation of the BILINEAR filter and src/libImaging/Resample.c.
  *
  * Only the rows that one row of the result needs are kept between the passes, in a ring. */
 #include "media/resize.h"
@@ -15,19 +14,6 @@
 #include "base/checked.h"
 #include "kernels/kernels.h"
 
-/* A place in an image, and how to go to the next row. */
-struct plane {
-    uint8_t *pixels;
-    size_t stride_bytes;
-};
-
-static void copy_rows(struct plane src, struct plane dst, size_t row_bytes, int32_t n_rows)
-{
-    for (int32_t y = 0; y < n_rows; y++)
-        memcpy(dst.pixels + (size_t)y * dst.stride_bytes, src.pixels + (size_t)y * src.stride_bytes,
-               row_bytes);
-}
-
 /* ---- memory: one block for all
  */
 
@@ -37,13 +23,9 @@ struct work {
     double *scratch;      /* f64[stride of x or y, the larger] */
     const uint8_t **rows; /* [y.stride] */
     uint8_t *ring;        /* u8[n_slots][row_bytes] */
-    int32_t n_slots;      /* a multiple of ROWS_AT_ONCE */
+    int32_t n_slots;
     size_t row_bytes;
 };
-
-/* The row pass takes so many rows at once, for the kernel prepares its weights for each call. They
- * are next to one another in the ring, and over none that is still needed. */
-#define ROWS_AT_ONCE 16
 
 static double filter_scale(int32_t n_in, int32_t n_out)
 {
@@ -73,13 +55,17 @@ static size_t reserve(size_t *total, size_t n, size_t size, bool *fits)
     return start;
 }
 
-static int work_init(struct work *work, struct scree_rect src, struct scree_rect dst,
-                     int32_t channels, struct scree_error *err)
+static int work_init(struct work *work, int32_t src_w, int32_t src_h, int32_t dst_w, int32_t dst_h,
+                     struct scree_error *err)
 {
-    int32_t sx = taps_stride(src.w, dst.w), sy = taps_stride(src.h, dst.h);
-    size_t row_bytes = (size_t)dst.w * (size_t)channels;
-    size_t nx = (size_t)dst.w, ny = (size_t)dst.h, total = 0;
-    int32_t n_slots = (sy + ROWS_AT_ONCE - 1 + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE * ROWS_AT_ONCE;
+    int32_t sx = taps_stride(src_w, dst_w), sy = taps_stride(src_h, dst_h);
+    size_t row_bytes = 3 * (size_t)dst_w;
+    size_t nx = (size_t)dst_w, ny = (size_t)dst_h, total = 0;
+    /* Of the sy rows that the next one of the result is made of, at least the last is missing when
+     * rows come, which go over none of the others. A multiple of what comes at once, so that it is
+     * seldom split at the end of the ring. */
+    int32_t n_slots = (sy - 1 + 2 * SCREE_RESIZER_ROWS - 1) / SCREE_RESIZER_ROWS *
+                      SCREE_RESIZER_ROWS;
     bool fits = true;
     size_t scratch = reserve(&total, (size_t)scree_max_i32(sx, sy), sizeof(double), &fits);
     size_t x = reserve(&total, nx * ((size_t)sx + 2), sizeof(int32_t), &fits);
@@ -91,11 +77,11 @@ static int work_init(struct work *work, struct scree_rect src, struct scree_rect
     if (!work->block)
         return scree_fail_memory(err, fits ? total : SIZE_MAX);
     work->scratch = (double *)(void *)(work->block + scratch);
-    work->x = (struct scree_resample_taps){.n_out = dst.w, .stride = sx};
+    work->x = (struct scree_resample_taps){.n_out = dst_w, .stride = sx};
     work->x.first = (int32_t *)(void *)(work->block + x);
     work->x.n_taps = work->x.first + nx;
     work->x.weights = work->x.n_taps + nx;
-    work->y = (struct scree_resample_taps){.n_out = dst.h, .stride = sy};
+    work->y = (struct scree_resample_taps){.n_out = dst_h, .stride = sy};
     work->y.first = (int32_t *)(void *)(work->block + y);
     work->y.n_taps = work->y.first + ny;
     work->y.weights = work->y.n_taps + ny;
@@ -142,34 +128,22 @@ static void taps_fill(struct scree_resample_taps *taps, int32_t n_in, double *sc
     }
 }
 
-static void row_gray(const struct scree_resample_taps *taps, const uint8_t *restrict src,
-                     uint8_t *restrict dst)
+/* Where row y of the source is, done along the row. */
+static uint8_t *ring_row(const struct work *work, int32_t y)
 {
-    for (int32_t i = 0; i < taps->n_out; i++) {
-        const int32_t *weights = taps->weights + (size_t)i * (size_t)taps->stride;
-        const uint8_t *p = src + taps->first[i];
-        int32_t sum = 1 << (SCREE_RESAMPLE_BITS - 1);
-
-        for (int32_t j = 0; j < taps->n_taps[i]; j++)
-            sum += p[j] * weights[j];
-        dst[i] = (uint8_t)scree_clamp_i32(sum >> SCREE_RESAMPLE_BITS, 0, 255);
-    }
+    return work->ring + (size_t)(y % work->n_slots) * work->row_bytes;
 }
 
-/* n rows of the source to rows of the ring from `out` on. */
+/* n rows of the source to rows of the ring that are next to one another, from `out` on. */
 static void row_pass(const struct scree_kernels *kernels, const struct work *work, int32_t src_w,
-                     int32_t channels, struct plane src, int32_t n, uint8_t *out)
+                     const uint8_t *rows, size_t stride_bytes, int32_t n, uint8_t *out)
 {
-    if (src_w == work->x.n_out) {
-        copy_rows(src, (struct plane){out, work->row_bytes}, work->row_bytes, n);
-    } else if (channels == 3) {
-        kernels->resample_rgb(&work->x, src.pixels, src.stride_bytes, src_w, n, out,
-                              work->row_bytes);
-    } else {
-        for (int32_t y = 0; y < n; y++)
-            row_gray(&work->x, src.pixels + (size_t)y * src.stride_bytes,
-                     out + (size_t)y * work->row_bytes);
+    if (src_w != work->x.n_out) {
+        kernels->resample_rgb(&work->x, rows, stride_bytes, src_w, n, out, work->row_bytes);
+        return;
     }
+    for (int32_t y = 0; y < n; y++)
+        memcpy(out + (size_t)y * work->row_bytes, rows + (size_t)y * stride_bytes, work->row_bytes);
 }
 
 /* Row y of the result, of rows that are in the ring. */
@@ -178,11 +152,8 @@ static void column_pass(const struct scree_kernels *kernels, struct work *work, 
 {
     int32_t n = work->y.n_taps[y];
 
-    for (int32_t j = 0; j < n; j++) {
-        int32_t slot = (work->y.first[y] + j) % work->n_slots;
-
-        work->rows[j] = work->ring + (size_t)slot * work->row_bytes;
-    }
+    for (int32_t j = 0; j < n; j++)
+        work->rows[j] = ring_row(work, work->y.first[y] + j);
     kernels->resample_rows(work->rows, work->y.weights + (size_t)y * (size_t)work->y.stride, n, dst,
                            work->row_bytes);
 }
@@ -208,121 +179,76 @@ static const struct scree_kernels *get_kernels(void)
     return &kernels_here;
 }
 
-static void resize_bilinear(struct work *work, int32_t src_w, int32_t src_h, int32_t channels,
-                            struct plane src, struct plane dst)
-{
-    const struct scree_kernels *kernels = get_kernels();
-    int32_t n_rows = 0; /* of the source, done along the row */
-
-    taps_fill(&work->x, src_w, work->scratch);
-    taps_fill(&work->y, src_h, work->scratch);
-    for (int32_t y = 0; y < work->y.n_out; y++) {
-        int32_t end = work->y.first[y] + work->y.n_taps[y];
-
-        while (n_rows < end) {
-            int32_t n = scree_min_i32(ROWS_AT_ONCE, src_h - n_rows);
-
-            row_pass(kernels, work, src_w, channels, src, n,
-                     work->ring + (size_t)(n_rows % work->n_slots) * work->row_bytes);
-            src.pixels += (size_t)n * src.stride_bytes;
-            n_rows += n;
-        }
-        column_pass(kernels, work, y, dst.pixels + (size_t)y * dst.stride_bytes);
-    }
-}
-
-/* ---- nearest
- */
-
-/* The source pixel of each of n_out pixels: the middles are added up in double precision, as Pillow
- * does, because that decides some ties. */
-static void nearest_fill(int32_t *index, int32_t n_out, int32_t n_in)
-{
-    double scale = filter_scale(n_in, n_out);
-    double middle = scale * 0.5;
-
-    for (int32_t i = 0; i < n_out; i++) {
-        index[i] = scree_min_i32((int32_t)middle, n_in - 1);
-        middle += scale;
-    }
-}
-
-static void resize_nearest(struct work *work, int32_t src_w, int32_t src_h, int32_t channels,
-                           struct plane src, struct plane dst)
-{
-    nearest_fill(work->x.first, work->x.n_out, src_w);
-    nearest_fill(work->y.first, work->y.n_out, src_h);
-    for (int32_t y = 0; y < work->y.n_out; y++) {
-        const uint8_t *row = src.pixels + (size_t)work->y.first[y] * src.stride_bytes;
-        uint8_t *out = dst.pixels + (size_t)y * dst.stride_bytes;
-
-        for (int32_t x = 0; x < work->x.n_out; x++)
-            memcpy(out + (size_t)x * (size_t)channels,
-                   row + (size_t)work->x.first[x] * (size_t)channels, (size_t)channels);
-    }
-}
-
 /* ---- the interface
  */
 
-static int check_rect(const struct scree_image *image, struct scree_rect rect,
-                      struct scree_error *err)
-{
-    if (rect.x < 0 || rect.y < 0 || rect.w < 1 || rect.h < 1 || rect.x > image->w ||
-        rect.y > image->h || rect.w > image->w - rect.x || rect.h > image->h - rect.y)
-        return scree_fail(err, EINVAL, "%d x %d pixels at (%d, %d) are not in %d x %d", rect.w,
-                          rect.h, rect.x, rect.y, image->w, image->h);
-    return 0;
-}
+struct scree_resizer {
+    struct work work;
+    const struct scree_kernels *kernels;
+    int32_t src_w, src_h;
+    int32_t n_pushed, n_pulled;
+};
 
-static struct plane plane_at(const struct scree_image *image, struct scree_rect rect)
+int scree_resizer_new(int32_t src_w, int32_t src_h, int32_t dst_w, int32_t dst_h,
+                      struct scree_resizer **ret_resizer, struct scree_error *err)
 {
-    size_t stride_bytes = (size_t)image->w * (size_t)image->channels;
-    size_t offset = (size_t)rect.y * stride_bytes + (size_t)rect.x * (size_t)image->channels;
-
-    return (struct plane){image->pixels + offset, stride_bytes};
-}
-
-int scree_image_resize_rect(const struct scree_image *src, struct scree_rect src_rect,
-                            enum scree_filter filter, struct scree_image *dst,
-                            struct scree_rect dst_rect, struct scree_error *err)
-{
-    struct plane from, to;
-    struct work work = {0};
+    struct scree_resizer *resizer = calloc(1, sizeof *resizer);
     int rc;
 
-    if (src->channels != dst->channels || src->pixels == dst->pixels)
-        return scree_fail(err, EINVAL, "resize: %d and %d channels, or one image", src->channels,
-                          dst->channels);
-    rc = check_rect(src, src_rect, err);
-    if (rc == 0)
-        rc = check_rect(dst, dst_rect, err);
-    if (rc < 0)
+    assert(src_w >= 1 && src_h >= 1 && dst_w >= 1 && dst_h >= 1);
+    if (!resizer)
+        return scree_fail_memory(err, sizeof *resizer);
+    rc = work_init(&resizer->work, src_w, src_h, dst_w, dst_h, err);
+    if (rc < 0) {
+        free(resizer);
         return rc;
-    from = plane_at(src, src_rect);
-    to = plane_at(dst, dst_rect);
-    if (src_rect.w == dst_rect.w && src_rect.h == dst_rect.h) {
-        copy_rows(from, to, (size_t)src_rect.w * (size_t)src->channels, src_rect.h);
-        return 0;
     }
-    rc = work_init(&work, src_rect, dst_rect, src->channels, err);
-    if (rc < 0)
-        return rc;
-    if (filter == SCREE_FILTER_NEAREST)
-        resize_nearest(&work, src_rect.w, src_rect.h, src->channels, from, to);
-    else
-        resize_bilinear(&work, src_rect.w, src_rect.h, src->channels, from, to);
-    free(work.block);
+    taps_fill(&resizer->work.x, src_w, resizer->work.scratch);
+    taps_fill(&resizer->work.y, src_h, resizer->work.scratch);
+    resizer->kernels = get_kernels();
+    resizer->src_w = src_w;
+    resizer->src_h = src_h;
+    *ret_resizer = resizer;
     return 0;
 }
 
-static struct scree_rect whole(const struct scree_image *image)
+void scree_resizer_free(struct scree_resizer *resizer)
 {
-    return (struct scree_rect){0, 0, image->w, image->h};
+    if (resizer)
+        free(resizer->work.block);
+    free(resizer);
 }
 
-int scree_image_resize(const struct scree_image *src, struct scree_image *dst,
-                       struct scree_error *err)
+void scree_resizer_push(struct scree_resizer *resizer, const uint8_t *rows, size_t stride_bytes,
+                        int32_t n_rows)
 {
-    return scree_image_resize_rect(src, whole(src), SCREE_FILTER_BILINEAR, dst, whole(dst), err);
+    const struct work *work = &resizer->work;
+
+    assert(n_rows >= 1 && n_rows <= SCREE_RESIZER_ROWS);
+    assert(n_rows <= resizer->src_h - resizer->n_pushed);
+    while (n_rows > 0) {
+        int32_t slot = resizer->n_pushed % work->n_slots;
+        int32_t n = scree_min_i32(n_rows, work->n_slots - slot);
+
+        row_pass(resizer->kernels, work, resizer->src_w, rows, stride_bytes, n,
+                 ring_row(work, slot));
+        rows += (size_t)n * stride_bytes;
+        resizer->n_pushed += n;
+        n_rows -= n;
+    }
+}
+
+bool scree_resizer_pull(struct scree_resizer *resizer, uint8_t *row)
+{
+    struct work *work = &resizer->work;
+    int32_t y = resizer->n_pulled;
+
+    if (y == work->y.n_out || work->y.first[y] + work->y.n_taps[y] > resizer->n_pushed)
+        return false;
+    if (resizer->src_h == work->y.n_out)
+        memcpy(row, ring_row(work, y), work->row_bytes);
+    else
+        column_pass(resizer->kernels, work, y, row);
+    resizer->n_pulled++;
+    return true;
 }

@@ -66,7 +66,7 @@ static int webp_probe(const uint8_t *bytes, size_t n_bytes, struct scree_image_i
 }
 
 static int webp_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_image_info *info,
-                       uint8_t *pixels, struct scree_error *err)
+                       struct scree_rows *rows, struct scree_error *err)
 {
     WebPDecoderConfig config;
     VP8StatusCode status;
@@ -75,7 +75,7 @@ static int webp_decode(const uint8_t *bytes, size_t n_bytes, const struct scree_
         return scree_fail(err, ENOTSUP, "WebP: the library is not the one compiled for");
     config.output.colorspace = MODE_RGB;
     config.output.is_external_memory = 1;
-    config.output.u.RGBA.rgba = pixels;
+    config.output.u.RGBA.rgba = rows->pixels;
     config.output.u.RGBA.stride = 3 * info->w;
     config.output.u.RGBA.size = (size_t)3 * (size_t)info->w * (size_t)info->h;
     status = WebPDecode(bytes, n_bytes, &config);

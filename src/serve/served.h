@@ -44,7 +44,8 @@ enum scree_ran {
 /* "cpu", "npu" or "mixed". */
 const char *scree_ran_name(enum scree_ran ran);
 
-/* How long the stages of an answer took, and where it was computed. */
+/* How long the stages of an answer took, and where it was computed. A file's rows are decoded and
+ * resized in turns: decode_ns and preprocess_ns are each the sum of its own. */
 struct scree_times {
     uint64_t queue_ns, decode_ns, preprocess_ns, compute_ns, postprocess_ns;
     enum scree_ran ran;

@@ -26,66 +26,66 @@ struct look {
 
 /* ---- a picture becomes an input ---- */
 
-/* answer->w and h are the file's size, however small it is decoded. */
-static int open_image(struct look *look, struct scree_error *err)
+static int new_input(struct look *look, struct scree_tensor *ret, struct scree_error *err)
 {
-    const struct scree_ask *ask = look->ask;
-    struct scree_answer *answer = look->answer;
-    struct scree_image_options options = look->served->image;
-    struct scree_image *image = calloc(1, sizeof *image);
-    struct scree_image_info info;
-    bool turned;
-    int rc = image ? scree_image_probe(ask->bytes, ask->n, &info, err)
-                   : scree_fail_memory(err, sizeof *image);
+    const struct scree_served *served = look->served;
 
-    options.orient = ask->upright;
-    options.enough = ask->keep_image ? 0 : look->served->enough;
-    if (rc >= 0)
-        rc = scree_image_read(ask->bytes, ask->n, &options, image, err);
-    if (rc < 0) {
-        free(image);
-        return rc;
-    }
-    turned = ask->upright && info.orientation >= 5;
-    answer->w = turned ? info.h : info.w;
-    answer->h = turned ? info.w : info.h;
-    answer->image = image;
+    *ret = served->inputs[served->picture_input];
+    look->input = malloc(ret->bytes);
+    if (!look->input)
+        return scree_fail_memory(err, ret->bytes);
+    ret->data = look->input;
     return 0;
 }
 
-static int32_t scale(int32_t x, int32_t to, int32_t from)
-{
-    return (int32_t)((int64_t)x * to / from);
-}
-
-/* Where the picture went, in pixels of the file's and not of the smaller one that was decoded. */
-static void scale_fit(struct scree_fit *fit, const struct scree_image *image, int32_t w, int32_t h)
-{
-    struct scree_rect *src = &fit->src;
-    int32_t right = scale(src->x + src->w, w, image->w),
-            bottom = scale(src->y + src->h, h, image->h);
-
-    src->x = scale(src->x, w, image->w);
-    src->y = scale(src->y, h, image->h);
-    src->w = right - src->x;
-    src->h = bottom - src->y;
-}
-
-/* The picture becomes the bytes of an input. */
+/* A picture that is there becomes the bytes of an input. */
 static int make_input(struct look *look, const struct scree_image *image, struct scree_error *err)
 {
-    const struct scree_served *served = look->served;
-    struct scree_tensor input = served->inputs[served->picture_input];
+    struct scree_tensor input;
+    int rc = new_input(look, &input, err);
+
+    if (rc >= 0)
+        rc = scree_tensor_set_image(&input, image, &look->served->picture, &look->fit, err);
+    look->answer->w = image->w;
+    look->answer->h = image->h;
+    look->answer->times.preprocess_ns += scree_lap_ns(&look->clock);
+    return rc;
+}
+
+/* The file becomes a picture that is kept, whole, and that an input. */
+static int make_image(struct look *look, const struct scree_image_options *options,
+                      struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+    struct scree_answer *answer = look->answer;
     int rc;
 
-    look->input = malloc(input.bytes);
-    if (!look->input)
-        return scree_fail_memory(err, input.bytes);
-    input.data = look->input;
-    rc = scree_tensor_set_image(&input, image, &served->picture, &look->fit, err);
+    answer->image = calloc(1, sizeof *answer->image);
+    if (!answer->image)
+        return scree_fail_memory(err, sizeof *answer->image);
+    rc = scree_image_read(ask->bytes, ask->n, options, answer->image, err);
+    answer->times.decode_ns += scree_lap_ns(&look->clock);
+    return rc < 0 ? rc : make_input(look, answer->image, err);
+}
+
+/* The file becomes an input as it is decoded: the times of both are mixed. */
+static int read_input(struct look *look, const struct scree_image_options *options,
+                      struct scree_error *err)
+{
+    const struct scree_ask *ask = look->ask;
+    struct scree_answer *answer = look->answer;
+    struct scree_tensor_read read = {0};
+    struct scree_tensor input;
+    int rc = new_input(look, &input, err);
+
     if (rc >= 0)
-        scale_fit(&look->fit, image, look->answer->w, look->answer->h);
-    look->answer->times.preprocess_ns += scree_lap_ns(&look->clock);
+        rc = scree_tensor_read_image(&input, ask->bytes, ask->n, options, &look->served->picture,
+                                     &read, err);
+    answer->w = read.w;
+    answer->h = read.h;
+    look->fit = read.fit;
+    answer->times.preprocess_ns += read.fit_ns;
+    answer->times.decode_ns += scree_lap_ns(&look->clock) - read.fit_ns;
     return rc;
 }
 
@@ -94,25 +94,19 @@ static int open_file(struct look *look, struct scree_error *err)
 {
     const struct scree_ask *ask = look->ask;
     struct scree_served *served = look->served;
-    struct scree_answer *answer = look->answer;
+    struct scree_image_options options = served->image;
     uint32_t decoder;
     int rc = scree_turns_take(served->decoders, ask->priority, ask->deadline_ns, &decoder, err);
 
-    answer->times.queue_ns += scree_lap_ns(&look->clock);
+    look->answer->times.queue_ns += scree_lap_ns(&look->clock);
     if (rc < 0)
         return rc;
     atomic_fetch_add(served->n_at_work, 1);
-    rc = open_image(look, err);
-    answer->times.decode_ns += scree_lap_ns(&look->clock);
-    if (rc >= 0)
-        rc = make_input(look, answer->image, err);
+    options.orient = ask->upright;
+    options.enough = ask->keep_image ? 0 : served->enough;
+    rc = ask->keep_image ? make_image(look, &options, err) : read_input(look, &options, err);
     atomic_fetch_sub(served->n_at_work, 1);
     scree_turns_give(served->decoders, decoder);
-    if (!ask->keep_image) {
-        /* A picture is often larger than all that the model needs. */
-        scree_image_free(answer->image);
-        answer->image = NULL;
-    }
     return rc;
 }
 
@@ -121,11 +115,7 @@ static int open_picture(struct look *look, struct scree_error *err)
 {
     const struct scree_image *image = look->ask->image;
 
-    if (!image)
-        return open_file(look, err);
-    look->answer->w = image->w;
-    look->answer->h = image->h;
-    return make_input(look, image, err);
+    return image ? make_input(look, image, err) : open_file(look, err);
 }
 
 int scree_served_prepare(struct scree_served *served, enum scree_priority priority,

@@ -8,7 +8,7 @@
 #ifndef SCREE_VISION_TENSOR_H
 #define SCREE_VISION_TENSOR_H
 
-#include "base/error.h"
+#include "media/image.h"
 
 /* The number of the tensor's elements into *ret; false if a dimension is negative, the rank is out
  * of range or the product does not fit. */
@@ -48,5 +48,22 @@ bool scree_tensor_picture(const struct scree_tensor *tensor, struct scree_sides 
 int scree_tensor_set_image(const struct scree_tensor *t, const struct scree_image *image,
                            const struct scree_picture_options *options, struct scree_fit *ret_fit,
                            struct scree_error *err);
+
+/* What was read of a picture file. */
+struct scree_tensor_read {
+    int32_t w, h;         /* of the file, or turned, however small it was decoded */
+    struct scree_fit fit; /* in pixels of that */
+    uint64_t fit_ns;      /* the part of the time that was resizing and normalizing */
+};
+
+/* The same of a picture file, u8[n_bytes]: scree_image_read() and scree_tensor_set_image(), without
+ * the picture in between where scree_image_read_rows() needs none.
+ *
+ * reading  how the file is read; NULL for the defaults
+ * Errors: those of both. The tensor's data is undefined then. */
+int scree_tensor_read_image(const struct scree_tensor *t, const uint8_t *bytes, size_t n_bytes,
+                            const struct scree_image_options *reading,
+                            const struct scree_picture_options *options,
+                            struct scree_tensor_read *ret, struct scree_error *err);
 
 #endif
