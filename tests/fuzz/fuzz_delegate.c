@@ -38,11 +38,14 @@ static uint8_t *shared; /* in the worker */
 
 /* ---- the worker's side ---- */
 
+/* Never a '(': what stands in these is not the delegate's to say, see check_note(). */
 static bool take_byte(uint8_t *ret)
 {
     size_t at = atomic_fetch_add(place, 1);
 
     *ret = at < n_steps ? steps[at] : 0;
+    if (*ret == '(')
+        *ret = '[';
     return at < n_steps;
 }
 
@@ -337,16 +340,18 @@ static void run(struct scree_session *session, uint8_t seed, uint8_t (*ret)[BYTE
     }
 }
 
-/* Our own code in the worker neither crashed nor was stopped by a sanitizer. Those end with 1,
- * libFuzzer with 77. A worker is killed, or ends itself by its alarm. */
+/* Our own code in the worker neither crashed nor was stopped by a sanitizer: a worker ends as the
+ * steps say or without a socket, is killed, or ends itself by its alarm. */
 static void check_note(const struct scree_run_stats *stats)
 {
-    const char *note = stats->note;
+    static const char *const ends[] = {"(exit code 7)", "(exit code 0)", "(Killed)",
+                                       "(Alarm clock)"};
+    const char *end = strchr(stats->note, '(');
+    bool is_known = !end;
 
-    if (!scree_text_is_safe(note, strlen(note)) || strstr(note, "(exit code 1)") ||
-        strstr(note, "(exit code 77)"))
-        abort();
-    if (strstr(note, "it crashed") && !strstr(note, "(Killed)") && !strstr(note, "(Alarm clock)"))
+    for (size_t i = 0; end && i < sizeof ends / sizeof ends[0]; i++)
+        is_known |= strncmp(end, ends[i], strlen(ends[i])) == 0;
+    if (!is_known || !scree_text_is_safe(stats->note, strlen(stats->note)))
         abort();
 }
 
