@@ -474,8 +474,7 @@ void scree_api_tfs_predict(void *context, struct scree_request *request)
     if (rc >= 0) {
         scree_oip_request_init(oip, n * scree_model_n_inputs(served->model));
         /* The version that is asked is the one whose inputs were read. */
-        oip->model = served->name;
-        oip->version = served->version;
+        oip->served = served;
         oip->any_rows = true;
         oip->is_gone = is_gone;
         oip->context = request;

@@ -83,6 +83,7 @@ struct scree_oip_wanted {
 struct scree_oip_request {
     struct scree_arena arena;
     const char *model, *version, *id; /* version, id: "" if not told */
+    struct scree_served *served;      /* the model, where it was found before; borrowed */
     uint32_t n_inputs, n_wanted;      /* n_wanted 0: all outputs */
     struct scree_oip_tensor inputs[SCREE_OIP_MAX_INPUTS];
     struct scree_oip_wanted wanted[SCREE_OIP_MAX_OUTPUTS];

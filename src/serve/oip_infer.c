@@ -221,6 +221,17 @@ static void free_pictures(struct scree_oip_job *job)
     }
 }
 
+/* A version that was found before may have been replaced since: it is not looked for again. */
+static int find_model(const struct scree_server *server, const struct scree_oip_request *request,
+                      struct scree_served **ret_served, struct scree_error *err)
+{
+    if (!request->served)
+        return scree_repository_get(server->repository, request->model, request->version,
+                                    ret_served, err);
+    *ret_served = scree_served_ref(request->served);
+    return 0;
+}
+
 int scree_oip_infer(struct scree_server *server, struct scree_oip_request *request,
                     struct scree_oip_response *ret_response, struct scree_error *err)
 {
@@ -231,7 +242,7 @@ int scree_oip_infer(struct scree_server *server, struct scree_oip_request *reque
 
     if (!job)
         return scree_fail_memory(err, sizeof *job);
-    rc = scree_repository_get(server->repository, request->model, request->version, &served, err);
+    rc = find_model(server, request, &served, err);
     if (rc < 0) {
         free(job);
         return rc;

@@ -6,8 +6,10 @@ usage: overload.py SCREE MODELS-FOLDER [TEST...]      $OVERLOAD_SECONDS (3), $OV
 Answers are 200, 503 or 429 and nothing else; those that are 200 come within the deadline, all but one in a hundred;
 memory stays what it is. In runs of a minute, or of 500 models, that is told by its growth after the first fifth.
 """
+import base64
 import collections
 import http.client
+import json
 import os
 import re
 import shutil
@@ -32,10 +34,9 @@ def kib(server):
 class Client(threading.Thread):
     """Asks until it is told to stop, and goes on at once when it is sent away."""
 
-    def __init__(self, server, done, deadline_ms):
+    def __init__(self, server, done, path, body):
         super().__init__()
-        self.server, self.done = server, done
-        self.path = f"/infer?top=1&timeout_ms={deadline_ms}"
+        self.server, self.done, self.path, self.body = server, done, path, body
         self.statuses, self.times, self.error = collections.Counter(), [], None
 
     def run(self):
@@ -43,7 +44,7 @@ class Client(threading.Thread):
             peer = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
             while not self.done.is_set():
                 begin = time.monotonic()
-                peer.request("POST", self.path, PICTURE)
+                peer.request("POST", self.path, self.body)
                 answer = peer.getresponse()
                 text = answer.read()
                 self.statuses[answer.status] += 1
@@ -60,9 +61,11 @@ class Client(threading.Thread):
 
 
 class Load:
-    def __init__(self, server, n, deadline_ms):
+    def __init__(self, server, n, deadline_ms, *others):
+        """n clients that classify a picture, and one for each of others: (path, body)."""
+        asks = [(f"/infer?top=1&timeout_ms={deadline_ms}", PICTURE)] * n + list(others)
         self.done = threading.Event()
-        self.clients = [Client(server, self.done, deadline_ms) for _ in range(n)]
+        self.clients = [Client(server, self.done, *ask) for ask in asks]
 
     def __enter__(self):
         for client in self.clients:
@@ -134,7 +137,11 @@ def replace(server, version):
 def test_models_replaced_under_load():
     with Server(models=("classifier",)) as server:
         rss, begin = [], time.monotonic()
-        with Load(server, 2, PATIENT_MS) as load:
+        instances = json.dumps({"instances": [{"b64": base64.b64encode(PICTURE).decode()}]})
+        tensors = json.dumps({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1],
+                                          "data": [base64.b64encode(PICTURE).decode()]}]})
+        with Load(server, 2, PATIENT_MS, ("/v1/models/classifier:predict", instances),
+                  ("/v2/models/classifier/infer", tensors)) as load:
             for version in range(2, SWAPS + 2):
                 replace(server, version)
                 rss.append(kib(server))
