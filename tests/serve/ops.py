@@ -116,7 +116,7 @@ def test_the_npu_is_required():
         server.json("POST", "/infer", PICTURE, status=503)
         server.json("GET", "/readyz", status=503)
         server.json("GET", "/livez")
-        assert any("degraded" in line for line in server.log), server.log
+        wait_for(lambda: any("degraded" in line for line in server.log))
 
 
 def test_logs():
