@@ -73,6 +73,12 @@ struct scree_oip_tensor {
     size_t n;
 };
 
+/* Behind the bytes of a tensor, which may have none. */
+static inline const uint8_t *scree_oip_end(const struct scree_oip_tensor *tensor)
+{
+    return tensor->n > 0 ? tensor->bytes + tensor->n : tensor->bytes;
+}
+
 /* An output that is asked for. */
 struct scree_oip_wanted {
     const char *name;

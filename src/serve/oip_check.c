@@ -103,7 +103,7 @@ static int check_pictures(struct scree_oip_job *job, struct scree_oip_source *so
                           const struct scree_oip_tensor *tensor, const struct scree_tensor *wanted,
                           struct scree_error *err)
 {
-    const uint8_t *at = tensor->bytes, *end = at + tensor->n, *element;
+    const uint8_t *at = tensor->bytes, *end = scree_oip_end(tensor), *element;
     size_t n = 0, size;
     int rc = scree_oip_count(tensor->dims, tensor->rank, &n, err);
 

@@ -12,7 +12,7 @@ static int prepare_row(struct scree_oip_job *job, struct scree_oip_source *sourc
                        struct scree_times *times, struct scree_error *err)
 {
     const struct scree_oip_request *request = job->request;
-    const uint8_t *at = source->tensor->bytes, *end = at + source->tensor->n, *element = at;
+    const uint8_t *at = source->tensor->bytes, *end = scree_oip_end(source->tensor), *element = at;
     size_t n = 0;
 
     for (uint32_t i = 0; i <= row; i++)

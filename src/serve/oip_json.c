@@ -391,7 +391,7 @@ static void add_text(struct scree_buffer *body, const char *key, const char *val
 
 static void add_strings(struct scree_buffer *body, const struct scree_oip_tensor *tensor)
 {
-    const uint8_t *at = tensor->bytes, *end = at + tensor->n;
+    const uint8_t *at = tensor->bytes, *end = scree_oip_end(tensor);
 
     while (at < end) {
         uint32_t n;
