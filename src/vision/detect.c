@@ -16,6 +16,7 @@ size_t scree_decoder_floats(const struct scree_head *head)
     size_t n_persons = n_boxes * (3 * SCREE_N_KEYPOINTS + 5);
 
     switch (head->kind) {
+    case SCREE_HEAD_YOLO_V5:
     case SCREE_HEAD_YOLO_V8:
         return n_boxes > n_row ? n_boxes : n_row;
     case SCREE_HEAD_MOVENET:

@@ -12,6 +12,7 @@
 #include "vision/show.h"
 
 #define MAX_BOXES 600
+#define N_FLOATS  (MAX_BOXES * SCREE_N_KEYPOINTS)
 #define MAX_FOUND 16
 
 /* A head with its outputs and scratch, so that a test says only what it is about. */
@@ -21,7 +22,7 @@ struct bench {
     struct scree_tensor outputs[4];
     struct scree_anchor anchors[MAX_BOXES];
     struct scree_found found[MAX_BOXES * SCREE_N_KEYPOINTS];
-    float floats[MAX_BOXES * SCREE_N_KEYPOINTS];
+    float floats[N_FLOATS];
     struct scree_decoder decoder;
 };
 
@@ -256,6 +257,32 @@ static void test_yolo_layouts(void **state)
         fill_yolo(data, channels_first, pixels, v5);
         bench_output(0, SCREE_ROLE_MAIN, data, v5 ? 28 : 24);
         check_yolo(bench_detect(NULL, d), d, v5);
+    }
+}
+
+/* More boxes than numbers a box, with the channels first: a whole class is read at a time, into
+ * memory that ends behind what the decoder said it needs. */
+static void test_yolo_reads_whole_classes(void **state)
+{
+    struct scree_detection d[MAX_FOUND];
+
+    (void)state;
+    for (int v5 = 0; v5 < 2; v5++) {
+        float data[7 * 16] = {0};
+        size_t n_floats;
+
+        bench_init(v5 ? SCREE_HEAD_YOLO_V5 : SCREE_HEAD_YOLO_V8, 16, 2);
+        bench.head.channels_first = true;
+        for (size_t k = 0; k < 4; k++)
+            data[k * 16 + 15] = yolo_boxes[0][k];
+        data[4 * 16 + 15] = v5 ? 1 : 0.9f;
+        data[(v5 ? 6 : 5) * 16 + 15] = v5 ? 0.9f : 0;
+        bench_output(0, SCREE_ROLE_MAIN, data, v5 ? 7 * 16 : 6 * 16);
+        n_floats = scree_decoder_floats(&bench.head);
+        assert_true(n_floats >= 16 && n_floats <= N_FLOATS);
+        bench.decoder.floats = &bench.floats[N_FLOATS - n_floats];
+        assert_int_equal(bench_detect(NULL, d), 1);
+        check_box(&d[0], v5, 0.9f, 0.3f, 0.4f, 0.7f, 0.6f);
     }
 }
 
@@ -736,6 +763,7 @@ int main(void)
         cmocka_unit_test(test_ssd_raw),
         cmocka_unit_test(test_ssd_raw_finds_logits),
         cmocka_unit_test(test_yolo_layouts),
+        cmocka_unit_test(test_yolo_reads_whole_classes),
         cmocka_unit_test(test_yolo_units_by_range),
         cmocka_unit_test(test_yolo_end),
         cmocka_unit_test(test_yolo_survives_anything),
