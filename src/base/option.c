@@ -36,7 +36,7 @@ static int set_number(const struct scree_option *option, void *place, const char
 
     if (!automatic && (end == text || *end || !(value >= option->min && value <= option->max) ||
                        (option->kind != SCREE_OPTION_FLOAT && value != (double)(int)value)))
-        return scree_fail(err, EINVAL, "a number from %g to %g is wanted", option->min,
+        return scree_fail(err, EINVAL, "a number from %.10g to %.10g is wanted", option->min,
                           option->max);
     if (option->kind == SCREE_OPTION_FLOAT)
         *(double *)place = value;

@@ -1,4 +1,7 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -36,13 +39,71 @@ static void print_man(void)
            ".SH SEE ALSO\n.BR libscree (3)\n");
 }
 
-int main(int argc, char **argv)
+/* A standard descriptor that is closed would become that of the next file opened, and what is
+ * printed would land there. */
+static void open_standard_files(void)
 {
-    const char *name = argc > 1 ? argv[1] : "--help";
+    int fd;
 
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* `code`, unless what was printed has not arrived, on a full disk for one. */
+static int end_output(int code)
+{
+    bool lost = ferror(stdout) != 0;
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !lost)
+        return code;
+    fprintf(stderr, "scree: standard output: %s\n",
+            errno ? strerror(errno) : "not all was written");
+    return code == SCREE_EXIT_OK ? SCREE_EXIT_FAILED : code;
+}
+
+static const struct scree_verb *find_verb(const char *name)
+{
     for (size_t i = 0; i < N_VERBS; i++)
         if (strcmp(name, verbs[i]->name) == 0)
-            return verbs[i]->run(argc - 1, argv + 1);
+            return verbs[i];
+    return NULL;
+}
+
+static int no_verb(const char *name)
+{
+    fprintf(stderr, "scree: no verb '%s'\nTry 'scree --help'.\n", name);
+    return SCREE_EXIT_USAGE;
+}
+
+/* scree help [VERB] */
+static int help(const char *name)
+{
+    const struct scree_verb *verb = name ? find_verb(name) : NULL;
+
+    if (verb)
+        scree_args_help(verb, stdout);
+    else if (name)
+        return no_verb(name);
+    else
+        print_help(stdout);
+    return SCREE_EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    const struct scree_verb *verb = find_verb(name);
+
+    if (argc <= 1) {
+        print_help(stderr);
+        return SCREE_EXIT_USAGE;
+    }
+    if (verb)
+        return verb->run(argc - 1, argv + 1);
     if (strcmp(name, "--man") == 0) {
         print_man();
         return SCREE_EXIT_OK;
@@ -51,10 +112,15 @@ int main(int argc, char **argv)
         printf("scree %s\n", scree_version());
         return SCREE_EXIT_OK;
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        print_help(argc > 1 ? stdout : stderr);
-        return argc > 1 ? SCREE_EXIT_OK : SCREE_EXIT_USAGE;
-    }
-    fprintf(stderr, "scree: no verb '%s'\nTry 'scree --help'.\n", name);
-    return SCREE_EXIT_USAGE;
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(NULL);
+    if (strcmp(name, "help") == 0)
+        return help(argc > 2 ? argv[2] : NULL);
+    return no_verb(name);
+}
+
+int main(int argc, char **argv)
+{
+    open_standard_files();
+    return end_output(run(argc, argv));
 }

@@ -3,6 +3,14 @@ Wrong usage is told in one line, with exit code 2.
 $ scree --version
 scree 0.1.0
 
+$ scree help bench | head -n 1
+usage: scree bench MODEL [options]
+
+$ scree help fly
+scree: no verb 'fly'
+Try 'scree --help'.
+[2]
+
 $ scree fly
 scree: no verb 'fly'
 Try 'scree --help'.
@@ -19,11 +27,11 @@ Try 'scree bench --help'.
 [2]
 
 $ scree bench --runs many a.tflite
-scree bench: --runs many: a number from 1 to 1e+06 is wanted
+scree bench: --runs many: a number from 1 to 1000000 is wanted
 [2]
 
 $ scree bench --runs=0 a.tflite
-scree bench: --runs 0: a number from 1 to 1e+06 is wanted
+scree bench: --runs 0: a number from 1 to 1000000 is wanted
 [2]
 
 $ scree bench --threads some a.tflite
@@ -62,3 +70,21 @@ scree: hello.tflite: not a .tflite file: no "TFL3" at byte 4
 $ scree inspect .
 scree: .: not a regular file
 [4]
+
+What is printed has to arrive; what nobody wants to have has.
+
+$ scree --version > /dev/full
+scree: standard output: No space left on device
+[1]
+
+$ scree inspect $MODELS/shapes_classifier.tflite --json > /dev/full
+scree: standard output: No space left on device
+[1]
+
+$ scree run $MODELS/shapes_classifier.tflite --output there >&-; ls there
+out0.npy
+
+$ tail -c 10 there/out0.npy | wc -c; grep -c fnv1a there/out0.npy
+10
+0
+[1]
