@@ -265,6 +265,7 @@ static int look_at_all(struct looker *looker, const struct paths *paths)
 static int prepare_drawing(struct looker *looker, const struct paths *paths)
 {
     const char *out = looker->args->draw;
+    struct scree_error err;
     struct stat st;
 
     if (!out)
@@ -273,6 +274,10 @@ static int prepare_drawing(struct looker *looker, const struct paths *paths)
     if (looker->draw_folder && mkdir(out, 0777) < 0 && errno != EEXIST) {
         fprintf(stderr, "scree: %s: %s\n", out, strerror(errno));
         return SCREE_EXIT_FAILED;
+    }
+    if (!looker->draw_folder && scree_image_check_name(out, &err) < 0) {
+        fprintf(stderr, "scree %s: --draw %s\n", looker->verb->verb->name, err.text);
+        return SCREE_EXIT_USAGE;
     }
     return SCREE_EXIT_OK;
 }

@@ -164,6 +164,9 @@ int scree_image_write_png(const struct scree_image *image, const char *path,
 int scree_image_write_jpeg(const struct scree_image *image, int quality, const char *path,
                            struct scree_error *err);
 
+/* Whether scree_image_write() takes the name. Errors: EINVAL. */
+int scree_image_check_name(const char *path, struct scree_error *err);
+
 /* Writes PNG or, if the name ends in .jpg or .jpeg in any case, JPEG of quality 90.
  * Errors: also EINVAL for a name with another ending than those and .png. */
 int scree_image_write(const struct scree_image *image, const char *path, struct scree_error *err);

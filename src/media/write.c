@@ -43,11 +43,20 @@ static bool ends_in(const char *path, const char *ending)
     return n >= n_ending && strcasecmp(path + n - n_ending, ending) == 0;
 }
 
+int scree_image_check_name(const char *path, struct scree_error *err)
+{
+    if (ends_in(path, ".png") || ends_in(path, ".jpg") || ends_in(path, ".jpeg"))
+        return 0;
+    return scree_fail(err, EINVAL, "%s: the name must end in .png, .jpg or .jpeg", path);
+}
+
 int scree_image_write(const struct scree_image *image, const char *path, struct scree_error *err)
 {
+    int rc = scree_image_check_name(path, err);
+
+    if (rc < 0)
+        return rc;
     if (ends_in(path, ".png"))
         return scree_image_write_png(image, path, err);
-    if (ends_in(path, ".jpg") || ends_in(path, ".jpeg"))
-        return scree_image_write_jpeg(image, JPEG_QUALITY, path, err);
-    return scree_fail(err, EINVAL, "%s: the name must end in .png, .jpg or .jpeg", path);
+    return scree_image_write_jpeg(image, JPEG_QUALITY, path, err);
 }

@@ -43,5 +43,6 @@ $ scree classify $MODELS/shapes_classifier.tflite $PICTURES/single_star.jpg $PIC
   drawn in folder/single_star.png
   drawn in folder/single_fish.png
 
-$ scree classify $MODELS/shapes_classifier.tflite $PICTURES/single_star.jpg --draw out.gif 2>&1 | grep scree:
-scree: .*out.gif.* (re)
+$ scree classify $MODELS/shapes_classifier.tflite $PICTURES/single_star.jpg --draw out.gif
+scree classify: --draw out.gif: the name must end in .png, .jpg or .jpeg
+[2]
