@@ -99,41 +99,35 @@ static int parse_shapes(const char *text, uint32_t n, struct scree_shape **ret_s
     for (uint32_t i = 0; i < n; i++)
         if (*at == '\0' || parse_shape(&at, &shapes[i]) < 0) {
             free(shapes);
-            return scree_fail(err, EINVAL, "--shape %s: %u shapes like 1x224x224x3 are wanted",
-                              text, n);
+            return scree_fail(
+                err, EINVAL, "--shape %s: one like 1x224x224x3 for each input is wanted, %u in all",
+                text, n);
         }
     *ret_shapes = shapes;
     return 0;
-}
-
-static int open_session(struct scree_model *model, const struct scree_common_args *common,
-                        const char *shapes, struct scree_session **ret_session,
-                        struct scree_error *err)
-{
-    struct scree_session_options options;
-    struct scree_shape *parsed = NULL;
-    int rc;
-
-    scree_cli_session_options(common, &options);
-    if (shapes) {
-        rc = parse_shapes(shapes, scree_model_n_inputs(model), &parsed, err);
-        if (rc < 0)
-            return rc;
-        options.shapes = parsed;
-        options.n_input_shapes = scree_model_n_inputs(model);
-    }
-    rc = scree_session_new(model, &options, ret_session, err);
-    free(parsed);
-    return rc;
 }
 
 int scree_cli_open_another(const char *path, struct scree_model *model,
                            const struct scree_common_args *common, const char *shapes,
                            struct scree_session **ret_session)
 {
+    struct scree_session_options options;
+    struct scree_shape *parsed = NULL;
     struct scree_error err;
-    int rc = open_session(model, common, shapes, ret_session, &err);
+    int rc;
 
+    scree_cli_session_options(common, &options);
+    if (shapes) {
+        rc = parse_shapes(shapes, scree_model_n_inputs(model), &parsed, &err);
+        if (rc < 0) {
+            rc = scree_cli_fail(rc, &err);
+            return rc == SCREE_EXIT_BAD_INPUT ? SCREE_EXIT_USAGE : rc;
+        }
+        options.shapes = parsed;
+        options.n_input_shapes = scree_model_n_inputs(model);
+    }
+    rc = scree_session_new(model, &options, ret_session, &err);
+    free(parsed);
     if (rc >= 0)
         return SCREE_EXIT_OK;
     rc = scree_wrap(&err, rc, "%s", path);

@@ -49,7 +49,8 @@ static int parse_type(const char *header, enum scree_type *ret_type, struct scre
             *ret_type = types[i].type;
             return 0;
         }
-    return scree_fail(err, ENOTSUP, "element type %.4s of the .npy file is not supported", at + 1);
+    return scree_fail(err, ENOTSUP, "element type '%.*s' of the .npy file is not supported",
+                      (int)strcspn(at + 1, "'"), at + 1);
 }
 
 static int parse_shape(const char *header, struct scree_shape *ret_shape, struct scree_error *err)

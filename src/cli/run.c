@@ -37,7 +37,8 @@ static int fill_inputs(struct scree_session *session, const struct run_args *arg
         return SCREE_EXIT_OK;
     }
     if ((uint32_t)args->inputs.n != n) {
-        fprintf(stderr, "scree: %d files for %u inputs\n", args->inputs.n, n);
+        fprintf(stderr, "scree run: --input has %d file%s, the model %u input%s\n", args->inputs.n,
+                args->inputs.n == 1 ? "" : "s", n, n == 1 ? "" : "s");
         return SCREE_EXIT_USAGE;
     }
     for (uint32_t i = 0; i < n; i++) {

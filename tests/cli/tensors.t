@@ -20,6 +20,10 @@ $ head -c 100 in.npy > cut.npy; scree run $MODELS/shapes_classifier.tflite --inp
 scree: cut.npy: the .npy header is cut off or too long
 [4]
 
+$ sed 's/|u1/|O/' in.npy > odd.npy; scree run $MODELS/shapes_classifier.tflite --input odd.npy
+scree: odd.npy: element type '|O' of the .npy file is not supported
+[4]
+
 $ head -c 27000 in.npy > cut.npy; scree run $MODELS/shapes_classifier.tflite --input cut.npy
 scree: cut.npy: the .npy file is cut off
 [4]
@@ -33,7 +37,7 @@ scree: small.npy: the file holds uint8 of rank 4, another type or shape than inp
 [4]
 
 $ scree run $MODELS/shapes_classifier.tflite --input in.bin in.bin
-scree: 2 files for 1 inputs
+scree run: --input has 2 files, the model 1 input
 [2]
 
 Other shapes, where the model allows it.
@@ -41,8 +45,9 @@ Other shapes, where the model allows it.
 $ scree inspect $MODELS/shapes_classifier.tflite --shape 1x96x96 2>&1 | tail -n 1
 scree: .*: operator .* (re)
 
-$ scree inspect $MODELS/shapes_classifier.tflite --shape nonsense 2>&1 | tail -n 1
-scree: .*: --shape nonsense: 1 shapes like 1x224x224x3 are wanted (re)
+$ scree run $MODELS/shapes_classifier.tflite --shape nonsense
+scree: --shape nonsense: one like 1x224x224x3 for each input is wanted, 1 in all
+[2]
 
 $ scree bench $MODELS/shapes_classifier.tflite --runs 3 --warmup 0 --json | grep -c '_ms'
 7
