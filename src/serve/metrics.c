@@ -51,15 +51,30 @@ int scree_metrics_new(struct scree_metrics **ret_metrics, struct scree_error *er
     return 0;
 }
 
-static void free_series(struct scree_metrics *metrics, enum scree_metric metric)
+/* Frees those of which is_gone() says true. The lock is held. */
+static void free_series(struct scree_metrics *metrics, enum scree_metric metric,
+                        bool (*is_gone)(void *context, const char *labels), void *context)
 {
-    while (metrics->series[metric]) {
-        struct series *next = metrics->series[metric]->next;
+    struct series **at = &metrics->series[metric];
 
-        free(metrics->series[metric]);
-        metrics->series[metric] = next;
+    while (*at) {
+        struct series *series = *at;
+
+        if (!is_gone(context, series->labels)) {
+            at = &series->next;
+            continue;
+        }
+        *at = series->next;
+        free(series);
         metrics->n_series--;
     }
+}
+
+static bool are_all_gone(void *context, const char *labels)
+{
+    (void)context;
+    (void)labels;
+    return true;
 }
 
 void scree_metrics_free(struct scree_metrics *metrics)
@@ -67,7 +82,7 @@ void scree_metrics_free(struct scree_metrics *metrics)
     if (!metrics)
         return;
     for (int i = 0; i < SCREE_N_METRICS; i++)
-        free_series(metrics, (enum scree_metric)i);
+        free_series(metrics, (enum scree_metric)i, are_all_gone, NULL);
     pthread_mutex_destroy(&metrics->lock);
     free(metrics);
 }
@@ -144,8 +159,14 @@ void scree_metrics_observe(struct scree_metrics *metrics, enum scree_metric metr
 
 void scree_metrics_clear(struct scree_metrics *metrics, enum scree_metric metric)
 {
+    scree_metrics_forget(metrics, metric, are_all_gone, NULL);
+}
+
+void scree_metrics_forget(struct scree_metrics *metrics, enum scree_metric metric,
+                          bool (*is_gone)(void *context, const char *labels), void *context)
+{
     pthread_mutex_lock(&metrics->lock);
-    free_series(metrics, metric);
+    free_series(metrics, metric, is_gone, context);
     pthread_mutex_unlock(&metrics->lock);
 }
 

@@ -5,12 +5,14 @@
  *
  * What there is to measure is listed in metrics.inc. A series is a metric with one text of labels,
  * made when it is first written; labels come from models that are loaded and from fixed lists,
- * never from a request as it came, so that nobody can make series without end. There is a limit all
- * the same: what comes after it is dropped.
+ * never from a request as it came, so that nobody can make series without end; those of a version
+ * go with it. There is a limit all the same: what comes after it is dropped.
  *
  * Memory: the owner's. Threads: any. Source: prometheus.io, "Exposition formats". */
 #ifndef SCREE_SERVE_METRICS_H
 #define SCREE_SERVE_METRICS_H
+
+#include <stdbool.h>
 
 #include "base/error.h"
 #include "net/buffer.h"
@@ -44,6 +46,10 @@ void scree_metrics_observe(struct scree_metrics *metrics, enum scree_metric metr
 
 /* Forgets the series of a gauge, before those that are there now are set. */
 void scree_metrics_clear(struct scree_metrics *metrics, enum scree_metric metric);
+
+/* Forgets the series of a metric of whose labels is_gone() says true. It must not write metrics. */
+void scree_metrics_forget(struct scree_metrics *metrics, enum scree_metric metric,
+                          bool (*is_gone)(void *context, const char *labels), void *context);
 
 /* A value, 0 if there is none; for tests and for pages that show some. */
 double scree_metrics_get(struct scree_metrics *metrics, enum scree_metric metric,

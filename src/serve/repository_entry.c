@@ -57,6 +57,23 @@ void scree_model_entry_blame(struct scree_repository *repository, struct scree_m
     pthread_mutex_unlock(&repository->lock);
 }
 
+/* True if the labels are of a version that is not in the list. */
+static bool is_of_none(void *context, const char *labels)
+{
+    const struct scree_repository *repository = context;
+    char ours[SCREE_MAX_NAME + SCREE_MAX_VERSION + 32];
+
+    if (strncmp(labels, "model=\"\",", 9) == 0)
+        return false;
+    for (const struct scree_model_entry *e = repository->entries; e; e = e->next) {
+        int n = snprintf(ours, sizeof ours, "model=\"%s\",version=\"%s\",", e->name, e->version);
+
+        if (strncmp(labels, ours, (size_t)n) == 0)
+            return false;
+    }
+    return true;
+}
+
 void scree_model_entry_remove(struct scree_repository *repository, struct scree_model_entry *entry)
 {
     struct scree_model_entry **at = &repository->entries;
@@ -66,6 +83,9 @@ void scree_model_entry_remove(struct scree_repository *repository, struct scree_
         at = &(*at)->next;
     *at = entry->next;
     pthread_mutex_unlock(&repository->lock);
+    /* Those of versions that went before as well: their last requests may have come after that. */
+    scree_metrics_forget(repository->options.metrics, SCREE_METRIC_REQUESTS, is_of_none,
+                         repository);
     scree_served_unref(entry->served);
     free(entry);
 }

@@ -461,6 +461,30 @@ static void test_metrics_histogram(void **state)
     scree_metrics_free(metrics);
 }
 
+static bool is_first_version(void *context, const char *labels)
+{
+    (*(int *)context)++;
+    return strcmp(labels, "version=\"1\"") == 0;
+}
+
+static void test_metrics_are_forgotten(void **state)
+{
+    struct scree_metrics *metrics;
+    int n_asked = 0;
+
+    (void)state;
+    assert_int_equal(scree_metrics_new(&metrics, NULL), 0);
+    scree_metrics_add(metrics, SCREE_METRIC_REQUESTS, "version=\"1\"", 5);
+    scree_metrics_add(metrics, SCREE_METRIC_REQUESTS, "version=\"2\"", 6);
+    scree_metrics_add(metrics, SCREE_METRIC_REJECTED, "version=\"1\"", 7);
+    scree_metrics_forget(metrics, SCREE_METRIC_REQUESTS, is_first_version, &n_asked);
+    assert_int_equal(n_asked, 2);
+    assert_true(scree_metrics_get(metrics, SCREE_METRIC_REQUESTS, "version=\"1\"") == 0);
+    assert_true(scree_metrics_get(metrics, SCREE_METRIC_REQUESTS, "version=\"2\"") == 6);
+    assert_true(scree_metrics_get(metrics, SCREE_METRIC_REJECTED, "version=\"1\"") == 7);
+    scree_metrics_free(metrics);
+}
+
 static void test_metrics_have_a_limit(void **state)
 {
     struct scree_buffer text = {.limit = 1 << 20};
@@ -718,6 +742,7 @@ int main(void)
         cmocka_unit_test(test_turns_close),
         cmocka_unit_test(test_metrics_text),
         cmocka_unit_test(test_metrics_histogram),
+        cmocka_unit_test(test_metrics_are_forgotten),
         cmocka_unit_test(test_metrics_have_a_limit),
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_forms_without_boundary),
