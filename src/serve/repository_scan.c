@@ -59,9 +59,10 @@ static int note_folder(struct scree_repository *repository, struct scree_error *
 
     if (!dir)
         return scree_fail(err,
-                          errno == ENOENT   ? ENOENT
-                          : errno == EACCES ? EACCES
-                                            : EIO,
+                          errno == ENOENT    ? ENOENT
+                          : errno == EACCES  ? EACCES
+                          : errno == ENOTDIR ? EINVAL
+                                             : EIO,
                           "%s: %s", repository->folder, strerror(errno));
     while ((at = readdir(dir)))
         if (scree_model_name_is_valid(at->d_name))
@@ -107,6 +108,17 @@ static uint32_t list_versions(struct scree_model_entry *first, struct scree_mode
     return n;
 }
 
+/* A version in the folder that has just gone is passed over; a file that was named and has never
+ * been there is told. */
+static bool is_to_be_tried(const struct scree_repository *repository,
+                           const struct scree_model_entry *entry)
+{
+    if (!scree_model_entry_was_tried(entry))
+        return true;
+    return repository->model && strcmp(entry->path, repository->model) == 0 && !entry->served &&
+           !entry->reason[0];
+}
+
 int scree_repository_load_name(struct scree_repository *repository, struct scree_model_entry *first,
                                struct scree_error *err)
 {
@@ -122,7 +134,7 @@ int scree_repository_load_name(struct scree_repository *repository, struct scree
         is_wanted[i] = entry->found && scree_versions_allow(&policy, entry->number);
         if (!is_wanted[i])
             continue;
-        if (!scree_model_entry_was_tried(entry) &&
+        if (is_to_be_tried(repository, entry) &&
             scree_repository_load_entry(repository, entry, n_failed == 0 ? err : NULL) < 0)
             n_failed++;
         n_good += entry->served != NULL;

@@ -42,5 +42,9 @@ $ scree serve --models none
 scree: none: No such file or directory
 [4]
 
+$ scree serve --models s.ini
+scree: s.ini: Not a directory
+[4]
+
 $ scree serve --help | grep -e '--max-body B'
   --max-body BYTES          of one body (default 10M)

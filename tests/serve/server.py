@@ -209,6 +209,15 @@ def test_models_come_and_go():
         server.reload(lambda: server.ask("POST", "/detect?model=detector", PICTURE)[0].status == 404)
 
 
+def test_a_model_that_is_not_there_is_told():
+    with Server("--model", "nowhere/cup.tflite", models=("classifier",)) as server:
+        why = "cup 1: nowhere/cup.tflite: No such file or directory"
+        assert any(why in line for line in server.log), server.log
+        cup, = [m for m in server.json("POST", "/v2/repository/index", b"{}") if m["name"] == "cup"]
+        assert cup["reason"] == "cup.tflite: No such file or directory", cup
+        server.json("POST", "/infer?model=cup", PICTURE, status=503)
+
+
 def test_overload_is_told():
     with Server("--queue", "1") as server:
         statuses = []
