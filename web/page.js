@@ -37,7 +37,8 @@ let token = sessionStorage.getItem("token") || "";
 async function ask(path, options = {}) {
   const headers = { Accept: "application/json", ...options.headers };
   if (token) headers.Authorization = "Bearer " + token;
-  const answer = await fetch(path, { cache: "no-store", ...options, headers });
+  const answer = await fetch(path, { cache: "no-store", ...options, headers })
+    .catch(() => { throw new Error("The server does not answer."); });
   if (answer.ok) return answer;
   let why = `the server says ${answer.status}`;
   try { why = (await answer.json()).error || why; } catch { /* an answer without JSON */ }
@@ -49,7 +50,7 @@ const askJson = async (path, options) => (await ask(path, options)).json();
 
 let picture = null; /* {blob, bitmap} */
 let answer = null;
-let asking = false;
+let asking = false, again = false; /* `again`: something else is wanted than what is asked for */
 
 function fit(bitmap) {
   const view = $("view");
@@ -149,12 +150,12 @@ function showTiming(times, device) {
   $("timing").hidden = false;
   $("total").textContent = `${ms(total)} ms on ${device}`;
   $("split").replaceChildren(...STAGES.map(([name, c]) => {
-    const part = swatch(css(c));
+    const part = swatch(`var(${c})`);
     part.style.flex = `${times[name]} 0 0`;
     return part;
   }));
   $("stages").replaceChildren(...STAGES.map(([name, c]) =>
-    el("div", {}, el("dt", {}, swatch(css(c)), name), el("dd", { textContent: ms(times[name]) + " ms" }))));
+    el("div", {}, el("dt", {}, swatch(`var(${c})`), name), el("dd", { textContent: ms(times[name]) + " ms" }))));
 }
 
 function showFound() {
@@ -166,26 +167,39 @@ function showFound() {
   say($("message"), list.length ? `${answer.model}, version ${answer.version}: ${list.length} found` : "Nothing found above the least score.");
 }
 
-async function look() {
-  if (!picture || asking) return;
-  asking = true;
+async function lookOnce() {
+  const asked = picture;
   const query = new URLSearchParams({ upright: 1, mask: 1, threshold: $("threshold").value });
   if ($("model").value) query.set("model", $("model").value);
   try {
-    answer = await askJson("/infer?" + query + "&top=25", {
+    const got = await askJson("/infer?" + query + "&top=25", {
       method: "POST", body: picture.blob, headers: { "Content-Type": picture.blob.type || "application/octet-stream" } });
+    if (again || picture !== asked) return;
+    answer = got;
     if (answer.predictions) answer.predictions = answer.predictions.slice(0, 5);
     showFound();
     showTiming(answer.times_ms, answer.device);
     $("save").disabled = false;
   } catch (error) {
+    if (again || picture !== asked) return;
     answer = null;
     $("found").replaceChildren();
     $("timing").hidden = true;
     say($("message"), error.message, true);
   }
-  asking = false;
   await draw();
+}
+
+/* One request at a time. An answer for a picture, a model or a least score that is no more wanted is not shown. */
+async function look() {
+  again = asking;
+  if (!picture || asking) return;
+  asking = true;
+  do {
+    again = false;
+    await lookOnce();
+  } while (again);
+  asking = false;
 }
 
 async function take(blob) {
@@ -279,10 +293,7 @@ class Chart {
     this.canvas = el("canvas");
     this.canvas.setAttribute("role", "img");
     this.title = title;
-    const key = el("p", { className: "key" }, ...this.lines.map(l => {
-      l.swatch = swatch(css(l.c));
-      return el("span", {}, l.swatch, l.name);
-    }));
+    const key = el("p", { className: "key" }, ...this.lines.map(l => el("span", {}, swatch(`var(${l.c})`), l.name)));
     $("charts").append(el("div", { className: "chart" }, el("h3", {}, title, this.value), this.canvas, key));
   }
 
@@ -324,7 +335,7 @@ class Chart {
     }
     g.lineJoin = "round";
     for (const l of this.lines) {
-      l.swatch.style.backgroundColor = g.strokeStyle = g.fillStyle = css(l.c);
+      g.strokeStyle = g.fillStyle = css(l.c);
       g.lineWidth = 2;
       g.beginPath();
       let is_down = false;
@@ -395,6 +406,8 @@ function quantile(q, now, before) {
 let last = null;
 
 function chart(metrics, stats) {
+  /* A rate of a moment says nothing. */
+  if (last && performance.now() - last.t < PERIOD_MS / 2) return;
   const now = { t: performance.now(), buckets: buckets(metrics), busy: { npu: 0, cpu: 0 }, n: { npu: 0, cpu: 0 },
     ok: sum(metrics.npu_requests_total, l => OURS(l) && l.code === "200"), refused: sum(metrics.npu_request_rejected_total) };
   const loaded = stats.models.filter(m => m.counts);
@@ -450,6 +463,12 @@ async function change(name, verb, button) {
   await refresh();
 }
 
+/* The button of a version with this text, or the last one it has. */
+function focusOn(model, text) {
+  const same = [...$("models").querySelectorAll("button")].filter(b => b.dataset.model === model);
+  (same.find(b => b.textContent === text) || same.at(-1))?.focus();
+}
+
 async function place(m) {
   const box = $("placement");
   const { nodes } = await askJson("/v1/placement?" + new URLSearchParams({ model: m.name, version: m.version }));
@@ -458,7 +477,10 @@ async function place(m) {
     el("td", { textContent: n.device }), el("td", { textContent: n.reason })));
   const head = ["#", "Operator", "Output", "MAC", "Runs on", "Why"].map(t => el("th", { scope: "col", textContent: t }));
   const close = el("button", { className: "small", textContent: "Close" });
-  close.onclick = () => { box.hidden = true; };
+  close.onclick = () => {
+    box.hidden = true;
+    focusOn(m.name + "/" + m.version, "Operators");
+  };
   const title = el("h3", { textContent: `What runs where in ${m.name}, version ${m.version}`, tabIndex: -1 });
   const scroll = el("div", { className: "scroll", tabIndex: 0 }, el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
   scroll.setAttribute("role", "region");
@@ -496,11 +518,8 @@ function showModels(stats) {
   shown = text;
   const active = $("models").contains(document.activeElement) ? document.activeElement : null;
   $("models").replaceChildren(...stats.models.map(row));
-  if (active) {
-    /* The focus stays where it was, or on the button that is there now. */
-    const same = [...$("models").querySelectorAll("button")].filter(b => b.dataset.model === active.dataset.model);
-    (same.find(b => b.textContent === active.textContent) || same.at(-1))?.focus();
-  }
+  /* The focus stays where it was, or on the button that is there now. */
+  if (active) focusOn(active.dataset.model, active.textContent);
   if (!stats.models.length) $("models").append(el("tr", {}, el("td", { colSpan: 8, textContent: "No models." })));
 }
 
@@ -512,17 +531,24 @@ function showFacts(stats) {
     `${stats.connections} connection${stats.connections === 1 ? "" : "s"}`;
 }
 
+let refreshing = 0, is_away = false;
+
 async function refresh() {
+  refreshing++;
   try {
     const stats = await askJson("/v1/stats");
+    if (is_away) examine();
+    is_away = false;
     fillChoice(stats.models);
     showModels(stats);
     showFacts(stats);
     chart(parseMetrics(await (await ask("/metrics", { headers: { Accept: "text/plain" } })).text()), stats);
   } catch (error) {
     $("device").textContent = error.status ? "closed" : "away";
-    $("facts").textContent = error.status === 401 ? "This server asks for a token: see Access." : error.status ? error.message : "The server does not answer.";
+    $("facts").textContent = error.status === 401 ? "This server asks for a token: see Access." : error.message;
+    is_away = !error.status;
   }
+  refreshing--;
 }
 
 /* ---- events ---- */
@@ -534,7 +560,7 @@ function showEvent(text) {
   const count = {};
   for (const t of list.slice(0, e.detections ? 20 : 1)) count[t.class] = (count[t.class] || 0) + 1;
   const what = Object.entries(count).map(([name, n]) => n > 1 ? `${n} × ${name}` : name).join(", ");
-  const time = el("time", { textContent: new Date(1000 * e.time).toLocaleTimeString() });
+  const time = el("time", { textContent: new Date(1000 * e.time).toLocaleTimeString([], { hourCycle: "h23" }) });
   $("events").querySelector(".none")?.remove();
   $("events").prepend(el("li", {}, time, el("span", { textContent: `${what} (${e.model}, ${ms(e.inference_time_ms)} ms)` })));
   while ($("events").children.length > 40) $("events").lastChild.remove();
@@ -593,4 +619,4 @@ $("token").value = token;
 refresh();
 examine();
 listen();
-setInterval(() => { if (!document.hidden) refresh(); }, PERIOD_MS);
+setInterval(() => { if (!document.hidden && !refreshing) refresh(); }, PERIOD_MS);

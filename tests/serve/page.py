@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -82,13 +83,21 @@ class Browser:
         os.close(to_read)
         os.close(to_write)
         self.buffer, self.number, self.complaints = b"", 0, []
-        target = self.call("Target.getTargets")["targetInfos"][0]["targetId"]
-        self.session = None
+        target = self.page()
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "DOM", "Log"):
             self.call(domain + ".enable")
 
     session = None
+
+    def page(self):
+        """The page's target; Chromium has others, of its own windows, which nobody sees."""
+        for _ in range(300):
+            for target in self.call("Target.getTargets")["targetInfos"]:
+                if target["type"] == "page":
+                    return target["targetId"]
+            time.sleep(0.1)
+        raise AssertionError("the browser has no page")
 
     def message(self):
         while b"\0" not in self.buffer:
@@ -206,16 +215,55 @@ def test_a_picture_is_dropped():
         assert not browser.complaints, browser.complaints
 
 
-def resize(browser, width):
-    """False if this Chromium has no screen of another size to offer."""
-    try:
-        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
-    except AssertionError as error:
-        if "does not support metrics override" not in str(error):
-            raise
-        print(f"# not looked at {width} pixels wide: {error}")
-        return False
-    return True
+def test_an_answer_comes_too_late():
+    if not has_browser():
+        return
+    with Server() as server, browser_on(server) as browser:
+        browser.evaluate("""(real => {
+            window.held = [];
+            window.fetch = (path, options) => path.startsWith('/infer') && window.held
+                ? new Promise(go => window.held.push(go)).then(() => real(path, options)) : real(path, options);
+        })(window.fetch)""")
+        browser.drop(MODELS / "pictures" / "scene_1.jpg")
+        browser.wait("window.held.length")
+        browser.evaluate("(m => { m.value = 'classifier'; m.onchange(); })(document.querySelector('#model'))")
+        browser.evaluate("(held => { window.held = null; held.forEach(go => go()); })(window.held)")
+        browser.wait("document.querySelector('#message').textContent.startsWith('classifier')")
+        assert not browser.evaluate("answer.detections")
+
+
+def test_the_server_goes_and_comes():
+    if not has_browser():
+        return
+    with Server() as server, browser_on(server) as browser:
+        device = "document.querySelector('#device').textContent"
+        browser.call("Network.enable")
+        browser.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+        browser.wait(device + " === 'away'")
+        browser.drop(MODELS / "pictures" / "scene_1.jpg")
+        browser.wait("document.querySelector('#message').textContent === 'The server does not answer.'")
+        browser.evaluate("document.querySelector('#doctor').replaceChildren()")
+        browser.call("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+        browser.wait(device + " === 'cpu'")
+        browser.wait("document.querySelectorAll('#doctor b').length")
+
+
+def test_a_narrow_picture_keeps_its_shape():
+    if not has_browser():
+        return
+    with tempfile.TemporaryDirectory() as folder, Server() as server, browser_on(server) as browser:
+        picture = pathlib.Path(folder) / "narrow.ppm"
+        picture.write_bytes(b"P6 4 4 255\n" + bytes(48))
+        browser.drop(picture)
+        browser.wait("document.querySelector('#message').classList.contains('bad')")
+        browser.evaluate("""(async () => {
+            const canvas = new OffscreenCanvas(200, 1800);
+            canvas.getContext('2d').fillRect(0, 0, 200, 1800);
+            await take(await canvas.convertToBlob());
+        })()""")
+        shape = browser.evaluate("(v => [v.clientWidth, v.clientHeight, getComputedStyle(v).objectFit])"
+                                 "(document.querySelector('#view'))")
+        assert shape[1] < 1800 and (shape[2] == "contain" or 9 * shape[0] == shape[1]), shape
 
 
 def test_models_and_charts():
@@ -225,6 +273,8 @@ def test_models_and_charts():
         browser.wait("document.querySelectorAll('#models tr').length === 2")
         browser.evaluate("document.querySelector('#models button').click()")
         browser.wait("document.querySelectorAll('#placement tbody tr').length > 10")
+        browser.evaluate("document.querySelector('#placement > button').click()")
+        assert browser.evaluate("document.activeElement.getAttribute('aria-label')") == "Operators classifier 1"
         browser.evaluate("document.querySelector('[aria-label^=\"Unload classifier\"]').focus();"
                          "document.querySelector('[aria-label^=\"Unload classifier\"]').click()")
         browser.wait("document.querySelector('#models-message').textContent === 'classifier is unloaded.'")
@@ -239,8 +289,8 @@ def test_models_and_charts():
         browser.wait("/[1-9]/.test(document.querySelector('.chart h3 span').textContent)")
         browser.wait("document.querySelectorAll('#doctor b').length")
         for width in (340, 1400):
-            if resize(browser, width):
-                assert browser.evaluate("document.documentElement.scrollWidth") <= width
+            browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
         assert not [c for c in browser.complaints if "503" not in json.dumps(c)], browser.complaints
 
 
