@@ -306,7 +306,7 @@ class Chart {
     const show = x => this.unit === "%" ? x.toFixed(0) : x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : +x.toFixed(2);
     this.value.textContent = known.length ? known.map(l => show(l.points.at(-1))).join(" · ") + " " + this.unit : "no requests";
     this.canvas.setAttribute("aria-label", `${this.title} over three minutes; now ` +
-      (known.map(l => `${l.name} ${show(l.points.at(-1))} ${this.unit}`).join(", ") || "no requests"));
+      (known.map(l => `${l.name} ${show(l.points.at(-1))} ${this.unit}`.trim()).join(", ") || "no requests"));
     this.draw();
   }
 
@@ -545,7 +545,8 @@ async function refresh() {
     chart(parseMetrics(await (await ask("/metrics", { headers: { Accept: "text/plain" } })).text()), stats);
   } catch (error) {
     $("device").textContent = error.status ? "closed" : "away";
-    $("facts").textContent = error.status === 401 ? "This server asks for a token: see Access." : error.message;
+    $("facts").textContent = error.status !== 401 ? error.message :
+      token ? "The server does not take this token: see Access." : "This server asks for a token: see Access.";
     is_away = !error.status;
   }
   refreshing--;
@@ -610,6 +611,7 @@ $("access").onsubmit = e => {
   token = $("token").value.trim();
   sessionStorage.setItem("token", token);
   document.querySelector(".access").open = false;
+  document.querySelector(".access summary").focus();
   shown = "";
   refresh();
   listen();

@@ -248,6 +248,25 @@ def test_the_server_goes_and_comes():
         browser.wait("document.querySelectorAll('#doctor b').length")
 
 
+def test_a_token_is_asked_for():
+    if not has_browser():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        tokens = pathlib.Path(folder) / "tokens"
+        tokens.write_text("let-me-in\n")
+        browser = Browser()
+        with contextlib.closing(browser), Server("--token-file", str(tokens)) as server:
+            facts = "document.querySelector('#facts')?.textContent"
+            browser.call("Page.navigate", url=f"http://127.0.0.1:{server.port}/")
+            browser.wait(facts + " === 'This server asks for a token: see Access.'")
+            for token, said in (("wrong-one", "The server does not take this token: see Access."), ("let-me-in", "version")):
+                browser.evaluate(f"$('token').value = '{token}'; document.querySelector('.access').open = true;"
+                                 "$('token').focus(); $('access').requestSubmit()")
+                browser.wait(facts + f".startsWith('{said}')")
+                assert browser.evaluate("document.activeElement.textContent") == "Access"
+            browser.wait("document.querySelectorAll('#models tr').length === 2")
+
+
 def test_a_narrow_picture_keeps_its_shape():
     if not has_browser():
         return
