@@ -145,17 +145,30 @@ int scree_repository_unload(struct scree_repository *repository, const char *nam
 
 /* ---- asking ---- */
 
+/* Who is meant where no name is given: the one of --model, else the first that is loaded, so that
+ * one that cannot be does not stand in the way of the others. The lock is held. */
+static const char *default_name(const struct scree_repository *repository)
+{
+    const struct scree_model_entry *e = repository->entries;
+
+    if (repository->model)
+        return repository->model_name;
+    while (e && !e->served)
+        e = e->next;
+    if (!e)
+        e = repository->entries;
+    return e ? e->name : NULL;
+}
+
 /* The lock is held. */
 static const struct scree_model_entry *choose(const struct scree_repository *repository,
                                               const char *name, const char *version)
 {
     const struct scree_model_entry *best = NULL;
 
-    if (!name && repository->model)
-        name = repository->model_name;
+    if (!name)
+        name = default_name(repository);
     for (const struct scree_model_entry *e = repository->entries; e; e = e->next) {
-        if (!name)
-            name = e->name;
         if (strcmp(e->name, name) != 0 || (version && strcmp(e->version, version) != 0))
             continue;
         if (!best || e->served || !best->served)

@@ -50,9 +50,9 @@ void scree_repository_free(struct scree_repository *repository);
 int scree_repository_scan(struct scree_repository *repository, struct scree_error *err);
 
 /* The version of a name, with a reference. name NULL or "": the default, which is the one file, or
- * the first name in alphabetical order. version NULL or "": the highest that is loaded.
- * Errors: ENOENT (no such model or version), EAGAIN (it is there but not loaded; the text says
- * why). */
+ * the first name in alphabetical order that is loaded. version NULL or "": the highest that is
+ * loaded. Errors: ENOENT (no such model or version), EAGAIN (it is there but not loaded; the text
+ * says why). */
 int scree_repository_get(struct scree_repository *repository, const char *name, const char *version,
                          struct scree_served **ret_served, struct scree_error *err);
 

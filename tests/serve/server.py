@@ -218,6 +218,17 @@ def test_a_model_that_is_not_there_is_told():
         server.json("POST", "/infer?model=cup", PICTURE, status=503)
 
 
+def test_a_model_that_does_not_load_is_not_the_default():
+    with Server(models=("detector",)) as server:
+        assert server.json("POST", "/infer", PICTURE)["model"] == "detector"
+        server.add("a", 1, MODELS / "shapes_labels.txt")
+        server.reload(lambda: any("a 1" in line for line in server.log))
+        assert server.json("POST", "/infer", PICTURE)["model"] == "detector"
+        server.json("GET", "/health")
+        server.json("GET", "/readyz")
+        server.json("POST", "/infer?model=a", PICTURE, status=503)
+
+
 def test_overload_is_told():
     with Server("--queue", "1") as server:
         statuses = []
