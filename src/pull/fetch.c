@@ -39,10 +39,10 @@ struct fetch {
 
 /* ---- the URL ---- */
 
-/* scheme://host/path into shown; refuses what is not to be fetched. */
+/* scheme://host:port/path into shown; refuses what is not to be fetched. */
 static int check_parts(struct fetch *fetch, CURLU *url)
 {
-    char *scheme = NULL, *host = NULL, *path = NULL, *user = NULL;
+    char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL, *user = NULL;
     struct scree_error *err = fetch->err;
     int rc = 0;
 
@@ -57,12 +57,15 @@ static int check_parts(struct fetch *fetch, CURLU *url)
     else if (curl_url_get(url, CURLUPART_USER, &user, 0) == 0)
         rc = scree_fail(err, EINVAL, "a name or password in the URL is not taken");
     else {
-        (void)snprintf(fetch->shown, sizeof fetch->shown, "%s://%s%s", scheme, host, path);
+        (void)curl_url_get(url, CURLUPART_PORT, &port, 0); /* there may be none */
+        (void)snprintf(fetch->shown, sizeof fetch->shown, "%s://%s%s%s%s", scheme, host,
+                       port ? ":" : "", port ? port : "", path);
         scree_text_make_safe(fetch->shown, strlen(fetch->shown));
         fetch->local = strcmp(scheme, "http") == 0 && !fetch->options->allow_http;
     }
     curl_free(scheme);
     curl_free(host);
+    curl_free(port);
     curl_free(path);
     curl_free(user);
     return rc;

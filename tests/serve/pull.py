@@ -282,6 +282,11 @@ def test_a_wrong_range():
 
 # ---- what is not ------------------------------------------------------------------------------------
 
+def test_a_file_that_is_not_there():
+    with Web() as web, Place() as place:
+        place.fails(web.url(), code=4, says=web.url() + ": the server answers 404")
+
+
 def test_a_wrong_digest():
     with Web(m__tflite=MODEL) as web, Place() as place:
         place.fails(web.url(), "--sha256", "1" * 64, code=4, says=f"its SHA-256 is {DIGEST[:16]}...")
