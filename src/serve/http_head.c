@@ -22,6 +22,7 @@ void scree_head_see_target(struct scree_connection *connection, const char *targ
 /* What headers, or parameters, are. */
 struct census {
     size_t n, n_bytes, n_hosts, n_framing; /* framing: what says where the body ends */
+    size_t n_odd;                          /* headers with characters that they must not have */
 };
 
 static enum MHD_Result count_pair(void *context, enum MHD_ValueKind kind, const char *name,
@@ -31,11 +32,12 @@ static enum MHD_Result count_pair(void *context, enum MHD_ValueKind kind, const 
 
     census->n++;
     census->n_bytes += n_name + n_value + 4; /* ": " and the end of the line */
-    (void)value;
-    if (kind == MHD_HEADER_KIND &&
-        (strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0))
-        census->n_framing++;
-    census->n_hosts += kind == MHD_HEADER_KIND && strcasecmp(name, "host") == 0;
+    if (kind != MHD_HEADER_KIND)
+        return MHD_YES;
+    census->n_odd += !scree_strict_header(name, n_name, value, n_value);
+    census->n_framing += strcasecmp(name, "content-length") == 0 ||
+                         strcasecmp(name, "transfer-encoding") == 0;
+    census->n_hosts += strcasecmp(name, "host") == 0;
     return MHD_YES;
 }
 
@@ -74,7 +76,7 @@ void scree_head_check(struct scree_request *request, const struct scree_first_li
         scree_reply_text(request, 431, "the headers are too many, or too long");
         return;
     }
-    if (headers.n_framing <= 1 && !request->connection->has_nul &&
+    if (headers.n_odd == 0 && headers.n_framing <= 1 && !request->connection->has_nul &&
         (!encoding || strcasecmp(encoding, "chunked") == 0) && headers.n_hosts <= 1 &&
         (headers.n_hosts == 1 || strcmp(line->version, "HTTP/1.1") < 0) &&
         is_strict(request, line, headers.n))

@@ -26,6 +26,17 @@ static bool is_value(char c)
     return c == '\t' || !is_control(c);
 }
 
+bool scree_strict_header(const char *name, size_t n_name, const char *value, size_t n_value)
+{
+    for (size_t i = 0; i < n_name; i++)
+        if (!is_token(name[i]))
+            return false;
+    for (size_t i = 0; i < n_value; i++)
+        if (!is_value(value[i]))
+            return false;
+    return n_name > 0;
+}
+
 /* The length of a line with its end; 0: it is not as it should be. */
 static size_t line_length(const char *bytes, size_t n)
 {

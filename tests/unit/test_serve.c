@@ -729,6 +729,29 @@ static void test_strict_headers(void **state)
                  scree_strict_target("/\r") || scree_strict_target(NULL));
 }
 
+static void test_strict_header(void **state)
+{
+    static const struct {
+        const char *name, *value;
+        bool is_good;
+    } cases[] = {
+        {"X-a~1", "b: \t\xff", true}, {"A", "", true},      {"", "b", false},
+        {"X(Y)", "b", false},         {"X Y", "b", false},  {"X\xe9", "b", false},
+        {"A", "b\x01", false},        {"A", "\x7f", false}, {"A", "b\nc", false},
+        {"A\tb", "c", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *name = cases[i].name, *value = cases[i].value;
+
+        if (scree_strict_header(name, strlen(name), value, strlen(value)) != cases[i].is_good)
+            fail_msg("case %zu", i);
+    }
+    assert_false(scree_strict_header("A", 1, "b\0c", 3) || scree_strict_header("A\0", 2, "b", 1));
+    assert_true(scree_strict_header("A", 1, NULL, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -751,6 +774,7 @@ int main(void)
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_model_names),
         cmocka_unit_test(test_strict_headers),
+        cmocka_unit_test(test_strict_header),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
