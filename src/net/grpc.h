@@ -135,9 +135,6 @@ uint64_t scree_grpc_timeout_ns(const struct scree_grpc_call *call);
 void scree_grpc_set_user(struct scree_grpc_call *call, void *user);
 void *scree_grpc_user(const struct scree_grpc_call *call);
 
-/* The connection of a call. */
-struct scree_grpc *scree_grpc_of(const struct scree_grpc_call *call);
-
 /* Client: begins a call. Its messages follow with scree_grpc_send(), their end with
  * scree_grpc_finish(call, SCREE_GRPC_OK, NULL). Errors: ENOMEM, EAGAIN (too many calls). */
 int scree_grpc_call(struct scree_grpc *grpc, const char *authority, const char *path,

@@ -107,8 +107,3 @@ void *scree_grpc_user(const struct scree_grpc_call *call)
 {
     return call->user;
 }
-
-struct scree_grpc *scree_grpc_of(const struct scree_grpc_call *call)
-{
-    return call->grpc;
-}

@@ -41,12 +41,6 @@ int scree_op_find(const struct scree_node *node, const struct scree_op **ret_op,
                       node->version);
 }
 
-const struct scree_op *scree_op_table(size_t *ret_n)
-{
-    *ret_n = N_ROWS;
-    return table;
-}
-
 int scree_op_prepare(struct scree_call *call, struct scree_error *err)
 {
     int rc = scree_types_check(call, err);

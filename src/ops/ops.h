@@ -12,9 +12,6 @@
 int scree_op_find(const struct scree_node *node, const struct scree_op **ret_op,
                   struct scree_error *err);
 
-/* All rows, *ret_n of them, in the order of ops.inc. Static. */
-const struct scree_op *scree_op_table(size_t *ret_n);
-
 /* Checks an operand list against the row (types, counts, quantization), then calls the row's
  * prepare, and wraps its errors with the operator's name. Returns 0, SCREE_DEFER or a negative
  * errno. */

@@ -134,9 +134,6 @@ const char *scree_request_part(const struct scree_request *request, int i);
 const char *scree_request_header(const struct scree_request *request, const char *name);
 const char *scree_request_query(const struct scree_request *request, const char *name);
 
-/* The length that the headers announce; -1: they do not. */
-int64_t scree_request_announced(const struct scree_request *request);
-
 /* The time when the headers were there, of CLOCK_MONOTONIC. */
 uint64_t scree_request_start_ns(const struct scree_request *request);
 
@@ -189,8 +186,5 @@ typedef ssize_t scree_stream_fn(void *stream, uint8_t *to, size_t max);
  * request at once. type is static. */
 void scree_reply_stream(struct scree_request *request, const char *type, scree_stream_fn *more,
                         void (*end)(void *stream), void *stream);
-
-/* True if the request was answered. */
-bool scree_request_is_answered(const struct scree_request *request);
 
 #endif

@@ -80,11 +80,6 @@ void scree_reply_text(struct scree_request *request, int status, const char *tex
     scree_reply(request, status, "application/json", &body);
 }
 
-bool scree_request_is_answered(const struct scree_request *request)
-{
-    return request->status != 0;
-}
-
 /* ---- an answer without an end ---- */
 
 /* More of an answer without an end. While there is nothing the connection is asleep, and no time

@@ -174,11 +174,6 @@ const char *scree_request_query(const struct scree_request *request, const char 
     return find_pair(request->query, request->n_query, name);
 }
 
-int64_t scree_request_announced(const struct scree_request *request)
-{
-    return request->announced;
-}
-
 uint64_t scree_request_start_ns(const struct scree_request *request)
 {
     return request->start_ns;

@@ -461,15 +461,6 @@ const char *scree_zmq_endpoint(const struct scree_zmq *zmq)
     return zmq->endpoint;
 }
 
-uint32_t scree_zmq_count(struct scree_zmq *zmq)
-{
-    uint32_t n = 0;
-
-    for (int i = 0; i < SCREE_ZMQ_MAX_PEERS; i++)
-        n += zmq->peers[i].place == PLACE_TAKEN;
-    return n;
-}
-
 void scree_zmq_free(struct scree_zmq *zmq)
 {
     uint64_t one = 1;

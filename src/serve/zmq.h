@@ -36,9 +36,6 @@ int scree_zmq_new(const char *endpoint, scree_zmq_answer_fn *answer, void *conte
 /* Where it listens, with the port that it has. */
 const char *scree_zmq_endpoint(const struct scree_zmq *zmq);
 
-/* The number of peers. */
-uint32_t scree_zmq_count(struct scree_zmq *zmq);
-
 /* Waits for answers that have begun, then closes everything. Accepts NULL. */
 void scree_zmq_free(struct scree_zmq *zmq);
 

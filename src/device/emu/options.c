@@ -6,7 +6,6 @@
 struct setting {
     const char *name;
     int (*set)(struct scree_emu_options *options, const char *value, struct scree_error *err);
-    const char *help;
 };
 
 /* A whole number in [low, high]. */
@@ -214,22 +213,22 @@ static int set_log(struct scree_emu_options *options, const char *value, struct 
 }
 
 static const struct setting settings[] = {
-    {"cores", set_cores, "NPU cores, 1 to 3 (default 3)"},
-    {"rounding", set_rounding, "where ties go: even (default), up, away"},
-    {"clock", set_clock, "MHz that time is accounted with (default 198)"},
-    {"timeout", set_timeout, "ms until a job that hangs is cancelled (default 500)"},
-    {"pace", set_pace, "1: a job takes the time the model gives it"},
-    {"inline", set_inline,
-     "1: a child of fork() starts no threads, as qemu-user 7 cannot there: jobs run within SUBMIT"},
-    {"kernel", set_kernel, "7.2 (default), or 6.18 with its PREP_BO"},
-    {"iova", set_iova, "the first NPU address given out (default 0)"},
-    {"reuse", set_reuse, "0: NPU addresses are never given out again (default 1)"},
-    {"faults", set_faults, "what goes wrong: timeout@3,lost%0.5,corrupt@7+"},
-    {"seed", set_seed, "of random faults (default 1)"},
-    {"stats", set_stats, "file of the counters"},
-    {"record", set_record, "folder for what is submitted"},
-    {"root", set_root, "folder whose /sys, /proc and /dev stand before the real ones"},
-    {"log", set_log, "file for what hardware would not forgive (default: standard error)"},
+    {"cores", set_cores},       /* NPU cores, 1 to 3 (default 3) */
+    {"rounding", set_rounding}, /* where ties go: even (default), up, away */
+    {"clock", set_clock},       /* MHz that time is accounted with (default 198) */
+    {"timeout", set_timeout},   /* ms until a job that hangs is cancelled (default 500) */
+    {"pace", set_pace},         /* 1: a job takes the time the model gives it */
+    {"inline", set_inline}, /* 1: a child of fork() starts no threads, as qemu-user 7 cannot there:
+                               jobs run within SUBMIT */
+    {"kernel", set_kernel}, /* 7.2 (default), or 6.18 with its PREP_BO */
+    {"iova", set_iova},     /* the first NPU address given out (default 0) */
+    {"reuse", set_reuse},   /* 0: NPU addresses are never given out again (default 1) */
+    {"faults", set_faults}, /* what goes wrong: timeout@3,lost%0.5,corrupt@7+ */
+    {"seed", set_seed},     /* of random faults (default 1) */
+    {"stats", set_stats},   /* file of the counters */
+    {"record", set_record}, /* folder for what is submitted */
+    {"root", set_root},     /* folder whose /sys, /proc and /dev stand before the real ones */
+    {"log", set_log},       /* file for what hardware would not forgive (default: standard error) */
 };
 
 #define N_SETTINGS (sizeof settings / sizeof settings[0])
@@ -255,9 +254,4 @@ int scree_emu_options_set(struct scree_emu_options *options, const char *name, c
 const char *scree_emu_options_name(size_t i)
 {
     return i < N_SETTINGS ? settings[i].name : NULL;
-}
-
-const char *scree_emu_options_help(size_t i)
-{
-    return i < N_SETTINGS ? settings[i].help : NULL;
 }

@@ -57,8 +57,7 @@ void scree_emu_options_init(struct scree_emu_options *options);
 int scree_emu_options_set(struct scree_emu_options *options, const char *name, const char *value,
                           struct scree_error *err);
 
-/* The name and meaning of setting i, or NULL behind the last. */
+/* The name of setting i, or NULL behind the last. */
 const char *scree_emu_options_name(size_t i);
-const char *scree_emu_options_help(size_t i);
 
 #endif
