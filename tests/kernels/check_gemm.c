@@ -22,6 +22,8 @@ struct layer {
 static const struct layer layers[] = {
     {"one product", 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, false, false},
     {"pointwise", 1, 5, 3, 16, 1, 1, 16, 1, 1, 1, false, false},
+    {"pointwise, 1 channel", 1, 7, 5, 1, 1, 1, 9, 1, 1, 1, false, false},
+    {"pointwise, 3 channels", 1, 5, 5, 3, 1, 1, 9, 1, 1, 1, false, false},
     {"tail of k", 1, 3, 3, 7, 1, 1, 17, 1, 1, 1, false, false},
     {"tail of k by 1", 2, 7, 2, 33, 1, 1, 31, 1, 1, 1, false, false},
     {"many rows", 1, 13, 17, 24, 1, 1, 40, 1, 1, 1, false, false},

@@ -245,9 +245,12 @@ static void place_pixels(const struct work *work, size_t m, size_t n_rows, size_
         work->a[r] = from;
         work->to[r] = to;
     }
-    if ((m + n_rows - 1) * in_c + work->padded > work->gemm->in_bytes) {
-        work->a[n_rows - 1] = work->gathered;
-        memcpy(work->gathered, from - in_c, in_c);
+    /* Thin rows are read over more than one row behind them. */
+    for (size_t r = n_rows; r-- > 0 && (m + r) * in_c + work->padded > work->gemm->in_bytes;) {
+        uint8_t *copy = work->gathered + r * work->padded;
+
+        memcpy(copy, work->a[r], in_c);
+        work->a[r] = copy;
     }
 }
 
