@@ -10,6 +10,7 @@
 
 #include <scree/scree.h>
 
+#include "kernels/resize.h"
 #include "support/tflite_writer.h"
 
 #define MAX_INPUTS  4
@@ -363,12 +364,35 @@ static void test_a_detection_of_nothing(void **state)
     assert_non_null(strstr(err.text, "the anchors are not of shape 3x4"));
 }
 
+/* The last of so many pixels has a number that no float has; the next that one has is behind it. */
+static void test_the_last_of_many_pixels(void **state)
+{
+    enum { N = (1 << 25) + 4 };
+    const struct scree_resizing down = {1, N, 1, 1, 2, 1, true, false};
+    const struct scree_resizing right = {1, 1, N, 1, 1, 2, true, false};
+    uint8_t *picture = calloc(N + 1, 1), out[2] = {0};
+
+    (void)state;
+    assert_non_null(picture);
+    picture[N - 1] = 77;
+    picture[N] = 200; /* is no pixel */
+    scree_resize_bilinear_u8(&down, picture, out, 0);
+    scree_resize_bilinear_u8(&down, picture, out, 1);
+    assert_int_equal(out[0], 0);
+    assert_int_equal(out[1], 77);
+    scree_resize_bilinear_u8(&right, picture, out, 0);
+    assert_int_equal(out[0], 0);
+    assert_int_equal(out[1], 77);
+    free(picture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_wrong_options_of_a_detection),
         cmocka_unit_test(test_a_detection_of_nothing),
+        cmocka_unit_test(test_the_last_of_many_pixels),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,14 @@ static float scale_of(int32_t in, int32_t out, bool align_corners)
     return (float)in / (float)out;
 }
 
+/* The pixel of a whole number >= 0, at most the last of n: above 2^24 a float may be behind it. */
+static size_t pixel_of(float x, int32_t n)
+{
+    size_t pixel = (size_t)x, last = (size_t)n - 1;
+
+    return pixel < last ? pixel : last;
+}
+
 static struct between between_f32(const struct scree_resizing *r, int32_t index, int32_t in,
                                   int32_t out)
 {
@@ -28,7 +36,7 @@ static struct between between_f32(const struct scree_resizing *r, int32_t index,
     first = first < 0 ? 0 : first;
     first = first > last ? last : first;
     second = second > last ? last : second;
-    return (struct between){(size_t)first, (size_t)second, at - first};
+    return (struct between){pixel_of(first, in), pixel_of(second, in), at - first};
 }
 
 static size_t picture_size(const struct scree_resizing *r)
