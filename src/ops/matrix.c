@@ -191,6 +191,8 @@ int scree_matrix_plan_scratch(struct scree_call *call, int32_t n_images,
     size_t n = (size_t)n_images;
     bool fits = true;
 
+    if (weights->type == SCREE_TYPE_INT4 && !weights->constant)
+        return scree_fail(err, ENOTSUP, "int4 weights that are not constant");
     call->scratch_bytes = 0;
     if (weights->type == SCREE_TYPE_INT4)
         fits = scree_matrix_take(call, weights->n_elements, 1, &scratch->weights);

@@ -90,6 +90,10 @@ struct refusal {
     {                                                                   \
         VARIABLE, SCREE_TYPE_FLOAT32, SHAPE(__VA_ARGS__), 0, 0, 0, NULL \
     }
+#define I4_STATE(...)                                                   \
+    {                                                                   \
+        VARIABLE, SCREE_TYPE_INT4, SHAPE(__VA_ARGS__), 1, 0.5f, 0, NULL \
+    }
 #define INDEX(...)                                                                                \
     {                                                                                             \
         CONSTANT, SCREE_TYPE_INT32, {1, {sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)}}, 0, \
@@ -301,6 +305,24 @@ static const struct refusal refusals[] = {
      {F32(1, 1, 1, 1, 2, 3), F32(3, 2)},
      F32(1),
      0},
+    {"int4 weights that are not constant",
+     SCREE_OP_CONV_2D,
+     CONV,
+     {F32(1, 1, 1, 64), I4_STATE(64, 1, 1, 64)},
+     F32(1),
+     -ENOTSUP},
+    {"int4 weights that are not constant",
+     SCREE_OP_DEPTHWISE_CONV_2D,
+     DEPTHWISE,
+     {I8(1, 9, 9, 64), I4_STATE(1, 9, 9, 64)},
+     I8(1),
+     -ENOTSUP},
+    {"int4 weights that are not constant",
+     SCREE_OP_FULLY_CONNECTED,
+     {{0}},
+     {I16(1, 64), I4_STATE(64, 64)},
+     I16(1),
+     -ENOTSUP},
     {"batches of 2 and 3 matrices",
      SCREE_OP_BATCH_MATMUL,
      {{0}},
