@@ -304,7 +304,8 @@ INLINE void words_from_quads(const struct job *job, const v_quads *quads, int32_
     const struct half consts = half_of(job, half);
     const char *weights = job->block->weights + 2 * half * V_WEIGHTS_BYTES;
     int32_t n_groups = job->layer->n_groups, n_terms = job->block->n_terms, filter_w = s->filter_w;
-    int32_t stride = s->stride_w * 4, dilation = s->dilation_w * 4;
+    int32_t dilation = s->dilation_w * 4;
+    ptrdiff_t stride = (ptrdiff_t)s->stride_w * 4;
     vec acc[AHEAD][2];
 
     for (int i = 0; i < n; i++)

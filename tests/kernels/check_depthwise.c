@@ -216,8 +216,25 @@ static void time_layers(struct check *check, struct pair *pair)
 void check_depthwise_8(struct check *check, const struct scree_depthwise_kernel *definition,
                        const struct scree_depthwise_kernel *variant)
 {
-    struct pair pair = {.kernels = {definition, variant}};
+    /* One step is beyond the input. */
+    struct pair pair = {.kernels = {definition, variant},
+                        .shape = {.n = 1,
+                                  .in_h = 4,
+                                  .in_w = 6,
+                                  .in_c = 17,
+                                  .filter_h = 4,
+                                  .filter_w = 5,
+                                  .filter_c = 1,
+                                  .out_h = 1,
+                                  .out_w = 1,
+                                  .out_c = 17,
+                                  .stride_h = INT32_MAX,
+                                  .stride_w = INT32_MAX,
+                                  .dilation_h = 1,
+                                  .dilation_w = 1,
+                                  .n_groups = 17}};
 
+    check_shape(check, &pair);
     for (int i = 0; i < 400; i++) {
         pair.shape = some_shape(check);
         check_shape(check, &pair);

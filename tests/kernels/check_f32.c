@@ -279,7 +279,27 @@ static struct scree_conv_shape random_shape(struct check *check)
 
 static void check_kernel(struct check *check, const struct scree_gemm_f32 *kernel)
 {
+    /* One step is beyond the input, and over 2^31 elements. */
+    const struct scree_conv_shape far = {
+        .n = 1,
+        .in_h = 3,
+        .in_w = 5,
+        .in_c = 3,
+        .filter_h = 2,
+        .filter_w = 2,
+        .filter_c = 3,
+        .out_h = 1,
+        .out_w = 1,
+        .out_c = 5,
+        .stride_h = INT32_MAX,
+        .stride_w = INT32_MAX,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .n_groups = 1,
+    };
+
     check_tiles(check, kernel);
+    check_conv(check, kernel, &far);
     for (int i = 0; i < 150; i++) {
         struct scree_conv_shape shape = random_shape(check);
 

@@ -321,6 +321,7 @@ static void point_lines_run(const struct scree_conv_f32 *plan, const float *in,
 {
     const struct scree_conv_shape *s = &plan->shape;
     size_t before, inside, pitch = plan->n_segments * plan->length;
+    size_t step = (size_t)s->stride_w * (size_t)s->in_c;
     const float *from;
 
     find_inside(plan, x, n, &before, &inside);
@@ -334,8 +335,8 @@ static void point_lines_run(const struct scree_conv_f32 *plan, const float *in,
             rows[r] = find_line(plan, in, image, y, x + (int64_t)r * s->stride_w, scratch->zeros,
                                 copy + r * pitch);
     from = inside > 0 ? find_input(s, in, image, y, x + (int64_t)before * s->stride_w) : NULL;
-    for (size_t r = before; r < before + inside; r++, from += s->stride_w * s->in_c)
-        rows[r] = from;
+    for (size_t r = 0; r < inside; r++)
+        rows[before + r] = from + r * step;
 }
 
 /* Points the rows of a block at the input; returns the number of segments. */
