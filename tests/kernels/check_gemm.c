@@ -71,6 +71,36 @@ static const struct layer timed[] = {
     {"transposed 3x3 s2 32x32x64 -> 32", 1, 32, 32, 64, 3, 3, 32, 2, 1, 1, true, true},
 };
 
+/* Any small layer, most of them of few channels. */
+static struct layer random_layer(struct check *check)
+{
+    int32_t groups = check_below(check, 4) ? 1 : check_between(check, 2, 3);
+    bool is_thin = check_below(check, 4), is_point = check_below(check, 3) == 0;
+    struct layer layer = {
+        .name = "any",
+        .n = check_between(check, 1, 2),
+        .h = check_between(check, 1, 9),
+        .w = check_between(check, 1, 12),
+        .c = groups * check_between(check, 1, is_thin ? 6 : 40),
+        .kh = is_point ? 1 : check_between(check, 1, 5),
+        .kw = is_point ? 1 : check_between(check, 1, 5),
+        .oc = groups * check_between(check, 1, 20),
+        .stride = check_between(check, 1, 4),
+        .dilation = check_between(check, 1, 3),
+        .groups = groups,
+        .same = check_below(check, 2),
+        .transposed = groups == 1 && check_below(check, 4) == 0,
+    };
+
+    if (layer.transposed)
+        layer.dilation = 1;
+    if (!layer.same && !layer.transposed) {
+        layer.h += (layer.kh - 1) * layer.dilation;
+        layer.w += (layer.kw - 1) * layer.dilation;
+    }
+    return layer;
+}
+
 /* One layer with its numbers. */
 struct test {
     struct scree_conv_shape shape;
@@ -272,8 +302,11 @@ static void compare(struct check *check, const struct scree_gemm_kernel *kernel,
 
         run_definition(test, bias, a);
         run_packed(gemm, test, b, check_input(gemm->scratch_bytes, 64));
-        check_equal(check, a, b, test->out_bytes, "%s, %s, quantization %d", layer->name,
-                    test->is_u8 ? "uint8" : "int8", i);
+        check_equal(check, a, b, test->out_bytes,
+                    "%s, %dx%dx%dx%d, filter %dx%d to %d, stride %d, dilation %d, %s, "
+                    "quantization %d",
+                    layer->name, layer->n, layer->h, layer->w, layer->c, layer->kh, layer->kw,
+                    layer->oc, layer->stride, layer->dilation, test->is_u8 ? "uint8" : "int8", i);
     }
     scree_arena_done(&arena);
 }
@@ -365,9 +398,27 @@ static void time_layer(struct check *check, const struct scree_gemm_kernel *defi
     scree_arena_done(&arena);
 }
 
+static void compare_random(struct check *check, const struct scree_gemm_kernel *definition,
+                           const struct scree_gemm_kernel *variant)
+{
+    for (int i = 0; i < 300; i++) {
+        struct layer layer = random_layer(check);
+        struct test test;
+
+        make_test(check, &test, &layer, i % 2);
+        draw_quant(check, &test, (int)check_below(check, N_QUANTIZATIONS));
+        compare(check, definition, &test, &layer, i);
+        compare(check, variant, &test, &layer, i);
+        if (i % 2 == 0)
+            compare_sums(check, variant, &test, &layer);
+        check_free_all();
+    }
+}
+
 void check_gemm(struct check *check, const struct scree_gemm_kernel *definition,
                 const struct scree_gemm_kernel *variant)
 {
+    compare_random(check, definition, variant);
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
         for (int is_u8 = 0; is_u8 < 2; is_u8++) {
             struct test test;
