@@ -160,16 +160,10 @@ static bool match_ssd(const struct look *look, struct scree_head *head)
 
 static bool match_ssd_raw(const struct look *look, struct scree_head *head)
 {
-    for (uint32_t i = 0; i < look->ports->n_outputs; i++) {
-        int32_t boxes = find_output(look, SCREE_ROLE_BOXES, 3, 4, i);
-
-        if (boxes < 0)
-            return false;
-        for (uint32_t k = 0; k < look->ports->n_outputs; k++) {
-            int32_t scores = find_output(look, SCREE_ROLE_SCORES, 3, 0, k);
-
-            if (scores < 0)
-                break;
+    for (int32_t boxes = find_output(look, SCREE_ROLE_BOXES, 3, 4, 0); boxes >= 0;
+         boxes = find_output(look, SCREE_ROLE_BOXES, 3, 4, (uint32_t)boxes + 1)) {
+        for (int32_t scores = find_output(look, SCREE_ROLE_SCORES, 3, 0, 0); scores >= 0;
+             scores = find_output(look, SCREE_ROLE_SCORES, 3, 0, (uint32_t)scores + 1)) {
             if (scores == boxes ||
                 shape_of(look, scores)->dims[1] != shape_of(look, boxes)->dims[1])
                 continue;
