@@ -169,8 +169,8 @@ static const char *option_default(const struct scree_verb *verb, const struct sc
 
 void scree_args_help(const struct scree_verb *verb, FILE *out)
 {
-    fprintf(out, "usage: scree %s %s [options]\n\n%s.\n", verb->name, verb->positionals,
-            verb->summary);
+    fprintf(out, "usage: scree %s%s%s [options]\n\n%s.\n", verb->name,
+            verb->positionals[0] ? " " : "", verb->positionals, verb->summary);
     if (verb->details[0])
         fprintf(out, "\n%s\n", verb->details);
     fprintf(out, "\noptions:\n");
@@ -211,7 +211,8 @@ void scree_args_man(const struct scree_verb *verb, FILE *out)
 {
     fprintf(out, ".SS scree ");
     put_roff(verb->name, out);
-    fputc(' ', out);
+    if (verb->positionals[0])
+        fputc(' ', out);
     put_roff(verb->positionals, out);
     fprintf(out, " [options]\n");
     put_roff(verb->summary, out);

@@ -78,9 +78,10 @@ static int parse_shape(const char **text, struct scree_shape *shape)
 
     *shape = (struct scree_shape){0};
     do {
-        long dim = strtol(end ? end + 1 : *text, &end, 10);
+        const char *from = end ? end + 1 : *text;
+        long dim = strtol(from, &end, 10);
 
-        if (shape->rank == SCREE_MAX_RANK || dim < 0 || dim > INT32_MAX)
+        if (end == from || shape->rank == SCREE_MAX_RANK || dim < 0 || dim > INT32_MAX)
             return -EINVAL;
         shape->dims[shape->rank++] = (int32_t)dim;
     } while (*end == 'x');
@@ -97,7 +98,7 @@ static int parse_shapes(const char *text, uint32_t n, struct scree_shape **ret_s
     if (!shapes)
         return scree_fail_memory(err, n * sizeof *shapes);
     for (uint32_t i = 0; i < n; i++)
-        if (*at == '\0' || parse_shape(&at, &shapes[i]) < 0) {
+        if (*at == '\0' || parse_shape(&at, &shapes[i]) < 0 || (i + 1 == n && *at != '\0')) {
             free(shapes);
             return scree_fail(
                 err, EINVAL, "--shape %s: one like 1x224x224x3 for each input is wanted, %u in all",

@@ -49,5 +49,11 @@ $ scree run $MODELS/shapes_classifier.tflite --shape nonsense
 scree: --shape nonsense: one like 1x224x224x3 for each input is wanted, 1 in all
 [2]
 
+$ for s in 1x96x96x 1x96x96x3,1 1x96x96x3,x; do scree run $MODELS/shapes_classifier.tflite --shape $s; done
+scree: --shape 1x96x96x: one like 1x224x224x3 for each input is wanted, 1 in all
+scree: --shape 1x96x96x3,1: one like 1x224x224x3 for each input is wanted, 1 in all
+scree: --shape 1x96x96x3,x: one like 1x224x224x3 for each input is wanted, 1 in all
+[2]
+
 $ scree bench $MODELS/shapes_classifier.tflite --runs 3 --warmup 0 --json | grep -c '_ms'
 7

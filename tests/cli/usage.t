@@ -6,6 +6,9 @@ scree 0.1.0
 $ scree help bench | head -n 1
 usage: scree bench MODEL [options]
 
+$ scree help serve | head -n 1
+usage: scree serve [options]
+
 $ scree help fly
 scree: no verb 'fly'
 Try 'scree --help'.
