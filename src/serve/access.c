@@ -1,5 +1,6 @@
 #include "serve/access.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -128,9 +129,14 @@ static const char *bearer(const char *authorization)
 
 bool scree_address_is_loopback(const char *address)
 {
+    struct in_addr v4;
+
     if (strncasecmp(address, "::ffff:", 7) == 0)
         address += 7;
-    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+    /* All of it is an address: "127.0.0.1.example.org" is a name, whoever's it may be. */
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+    return strcmp(address, "::1") == 0;
 }
 
 /* "localhost:8080", "127.0.0.1", "[::1]:8080": what a page of this server itself would say. A name

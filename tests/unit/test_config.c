@@ -231,6 +231,14 @@ static void test_changes_without_a_token_come_from_this_machine(void **state)
         {{.peer = "127.0.0.1", .host = "localhost:8080", .origin = "http://evil.example"}, false},
         {{.peer = "127.0.0.1", .host = "localhost:8080", .origin = "null"}, false},
         {{.peer = "127.0.0.1", .host = "evil.example"}, false},
+        /* A name that begins as an address does, and leads here if its owner says so. */
+        {{.peer = "127.0.0.1", .host = "127.evil.example"}, false},
+        {{.peer = "127.0.0.1",
+          .host = "127.0.0.1.evil.example:8080",
+          .origin = "http://127.0.0.1.evil.example:8080"},
+         false},
+        {{.peer = "127.0.0.1", .host = "[::ffff:127.evil.example]"}, false},
+        {{.peer = "127.1.2.3", .host = "127.1.2.3"}, true},
     };
     struct scree_access access;
 
