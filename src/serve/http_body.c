@@ -20,6 +20,12 @@ static bool reserve(struct scree_request *request, size_t n)
     return true;
 }
 
+static void refuse_for_now(struct scree_request *request)
+{
+    scree_request_add_retry(request, request->all->limits.retry_after_s);
+    scree_reply_text(request, 503, "too many bodies are being read");
+}
+
 void scree_body_admit(struct scree_request *request)
 {
     const struct scree_http_limits *limits = &request->all->limits;
@@ -30,8 +36,7 @@ void scree_body_admit(struct scree_request *request)
         return;
     }
     if (!reserve(request, request->announced > 0 ? (size_t)request->announced : FIRST_BODY_BYTES)) {
-        scree_request_add_retry(request, limits->retry_after_s);
-        scree_reply_text(request, 503, "too many bodies are being read");
+        refuse_for_now(request);
         return;
     }
     if (request->announced > 0)
@@ -41,19 +46,34 @@ void scree_body_admit(struct scree_request *request)
     scree_connection_enter(request->connection, SCREE_STAGE_BODY, ms);
 }
 
+/* Takes memory for a body that came without its length, twice as much each time. */
+static void grow(struct scree_request *request, size_t n_wanted)
+{
+    size_t most = request->all->limits.max_body_bytes, more = n_wanted;
+
+    if (n_wanted <= request->n_reserved)
+        return;
+    if (n_wanted > most) {
+        request->body.failed = true;
+        return;
+    }
+    if (more > most - request->n_reserved)
+        more = most - request->n_reserved;
+    if (!reserve(request, more))
+        refuse_for_now(request);
+}
+
 bool scree_body_take(struct scree_request *request, const char *bytes, size_t n)
 {
     size_t have = request->body.n;
 
     if (++request->n_pieces > request->all->limits.max_chunks + have / 1024)
         request->body.failed = true;
+    if (!request->status && !request->body.failed)
+        grow(request, have + n);
     if (request->status || request->body.failed) {
         request->n_discarded += n + DISCARDED_PIECE_BYTES;
         return request->n_discarded <= MAX_DISCARDED_BYTES;
-    }
-    if (have + n > request->n_reserved && !reserve(request, have + n)) {
-        request->body.failed = true;
-        return true;
     }
     scree_buffer_add(&request->body, bytes, n);
     return true;
@@ -77,8 +97,7 @@ void scree_body_end(struct scree_request *request)
     if (request->body.failed) {
         scree_reply_text(request, 413, "the body is too large, or in too many pieces");
     } else if (request->body.n > 0 && !reserve_plain(request)) {
-        scree_request_add_retry(request, request->all->limits.retry_after_s);
-        scree_reply_text(request, 503, "too many bodies are being read");
+        refuse_for_now(request);
     }
 }
 

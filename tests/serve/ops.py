@@ -285,6 +285,14 @@ def test_limits_that_are_settings():
         response, _ = server.ask("POST", infer, bomb, packed)
         assert response.status == 503 and response.getheader("Retry-After") == "7", response.status
         server.json("POST", "/infer", PICTURE)
+        # Others' bodies may be done later, which are read now; what is too large is so at any time.
+        with socket.create_connection(("127.0.0.1", server.port)) as other:
+            other.sendall(b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n")
+            wait_for(lambda: server.ask("POST", "/infer", bytes(200000))[0].status == 503)
+            response, _ = server.ask("POST", "/infer", (bytes(1 << 16) for _ in range(6)))
+            assert response.status == 503 and response.getheader("Retry-After") == "7", response.status
+        response, _ = server.ask("POST", "/infer", (bytes(1 << 16) for _ in range(20)))
+        assert response.status == 413, response.status
 
 
 def test_sandbox():
