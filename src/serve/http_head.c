@@ -118,6 +118,23 @@ static bool method_fits(const struct scree_request *request, const char *method)
            (strcmp(method, "GET") == 0 && strcmp(request->method, "HEAD") == 0);
 }
 
+/* Tells which methods the path has: GET, POST, or both. */
+static void refuse_method(struct scree_request *request, const struct scree_route *routes)
+{
+    bool can_get = false, can_post = false;
+
+    for (const struct scree_route *route = routes; route->path; route++)
+        if (path_fits(request, route->path)) {
+            can_get = can_get || strcmp(route->method, "GET") == 0;
+            can_post = can_post || strcmp(route->method, "POST") == 0;
+        }
+    scree_request_add_header(request, "Allow",
+                             !can_get   ? "POST"
+                             : can_post ? "GET, HEAD, POST"
+                                        : "GET, HEAD");
+    scree_reply_text(request, 405, "this method is not allowed here");
+}
+
 void scree_head_find_route(struct scree_request *request, const struct scree_route *routes)
 {
     bool path_is_known = false;
@@ -132,7 +149,7 @@ void scree_head_find_route(struct scree_request *request, const struct scree_rou
         }
     }
     if (path_is_known)
-        scree_reply_text(request, 405, "this method is not allowed here");
+        refuse_method(request, routes);
     else
         scree_reply_text(request, 404, "there is nothing at this path");
 }

@@ -119,6 +119,10 @@ def test_refusals():
                                      ("POST", "/infer?model=none", 404),
                                      ("POST", "/infer?version=7", 404)):
             server.json(method, path, b"x" if method == "POST" else None, status=status)
+        for method, path, allow in (("GET", "/infer", "POST"), ("OPTIONS", "/health", "GET, HEAD"),
+                                    ("PUT", "/v2/models/classifier/infer", "POST")):
+            response, _ = server.ask(method, path)
+            assert (response.status, response.getheader("Allow")) == (405, allow), (path, response.getheaders())
         for path in ("/infer?top=0", "/infer?top=x", "/infer?priority=best",
                      "/infer?timeout_ms=nan"):
             server.json("POST", path, PICTURE, status=400)
