@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-SCREE, MODELS = sys.argv[1], pathlib.Path(sys.argv[2])
+SCREE, MODELS = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
 PICTURE = next(MODELS.glob("pictures/*.png")).read_bytes()
 
 
