@@ -132,11 +132,16 @@ static int read_strings(struct scree_oip_request *request, const struct scree_js
 {
     struct scree_json_walk walk;
     struct scree_json value;
-    size_t n_found = 0, used = 0, room = n > data->n ? 0 : sizeof(uint32_t) * n + data->n;
-    uint8_t *bytes = scree_arena_calloc(&request->arena, room, 1);
-    int rc = bytes ? scree_json_walk(data, SCREE_JSON_ARRAY, &walk, err)
-                   : scree_fail_memory(err, room);
+    size_t n_found = 0, used = 0, room;
+    uint8_t *bytes;
+    int rc;
 
+    /* Each has two quotation marks and a comma, the last one a bracket in place of that. */
+    if (n > data->n / 3)
+        return scree_fail(err, EINVAL, "data have fewer elements than their shape");
+    room = sizeof(uint32_t) * n + data->n;
+    bytes = scree_arena_calloc(&request->arena, room, 1);
+    rc = bytes ? scree_json_walk(data, SCREE_JSON_ARRAY, &walk, err) : scree_fail_memory(err, room);
     while (rc >= 0 && (rc = scree_json_next(&walk, NULL, &value, err)) > 0 && n_found++ < n) {
         size_t length = 0;
 

@@ -161,6 +161,15 @@ def test_pictures_as_bytes():
             binary(server, message, blob, 400)
 
 
+def test_a_shape_of_more_elements_than_data():
+    """What no data could be as many as: the elements that there are have no room."""
+    with Server() as server:
+        text = "QUJD" * (1 << 19)
+        for n in 10 * len(text), 1 << 40, len(text), 2:
+            infer(server, [tensor(datatype="BYTES", shape=[n], data=[text])], 400)
+        assert server.process.poll() is None
+
+
 def test_requests_that_are_wrong():
     with Server() as server:
         good = [tensor(data=[0] * len(PIXELS))]
