@@ -95,12 +95,16 @@ static void put_aside(struct scree_repository *repository, struct scree_model_en
     entry->tried = (struct scree_model_identity){0};
 }
 
-/* The versions of a name from `first`, its lowest one, on; the highest if there are too many. */
-static uint32_t list_versions(struct scree_model_entry *first, struct scree_model_entry **versions)
+/* The versions of a name from `first`, its lowest one, on that may be loaded; the highest if there
+ * are too many. */
+static uint32_t list_versions(const struct scree_versions *policy, struct scree_model_entry *first,
+                              struct scree_model_entry **versions)
 {
     uint32_t n = 0;
 
     for (struct scree_model_entry *e = first; e && strcmp(e->name, first->name) == 0; e = e->next) {
+        if (!e->found || !scree_versions_allow(policy, e->number))
+            continue;
         if (n == SCREE_MAX_VERSIONS)
             memmove(versions, versions + 1, (--n) * sizeof versions[0]);
         versions[n++] = e;
@@ -124,25 +128,42 @@ int scree_repository_load_name(struct scree_repository *repository, struct scree
 {
     const struct scree_versions policy = policy_of(repository, first->name);
     struct scree_model_entry *versions[SCREE_MAX_VERSIONS];
-    bool is_wanted[SCREE_MAX_VERSIONS] = {false};
-    uint32_t n = list_versions(first, versions), n_good = 0;
+    uint32_t n = list_versions(&policy, first, versions), n_good = 0;
+    unsigned long lowest = ULONG_MAX; /* of those that are wanted */
     int n_failed = 0;
 
     for (uint32_t i = n; i-- > 0 && n_good < policy.keep;) {
         struct scree_model_entry *entry = versions[i];
 
-        is_wanted[i] = entry->found && scree_versions_allow(&policy, entry->number);
-        if (!is_wanted[i])
-            continue;
+        lowest = entry->number;
         if (is_to_be_tried(repository, entry) &&
             scree_repository_load_entry(repository, entry, n_failed == 0 ? err : NULL) < 0)
             n_failed++;
         n_good += entry->served != NULL;
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (!is_wanted[i])
-            put_aside(repository, versions[i], scree_versions_allow(&policy, versions[i]->number));
+    for (struct scree_model_entry *e = first; e && strcmp(e->name, first->name) == 0; e = e->next) {
+        bool allowed = scree_versions_allow(&policy, e->number);
+
+        if (!e->found || !allowed || e->number < lowest)
+            put_aside(repository, e, allowed);
+    }
     return n_failed;
+}
+
+/* Whether a name, whose lowest version is `first`, was unloaded: versions that came since are, too.
+ */
+static bool is_unloaded(struct scree_repository *repository, struct scree_model_entry *first)
+{
+    bool unloaded = false;
+
+    for (struct scree_model_entry *e = first; e && strcmp(e->name, first->name) == 0; e = e->next)
+        unloaded |= e->unloaded;
+    for (struct scree_model_entry *e = first; e && strcmp(e->name, first->name) == 0; e = e->next)
+        if (unloaded && !e->unloaded) {
+            e->unloaded = true;
+            scree_model_entry_set(repository, e, NULL, "unloaded");
+        }
+    return unloaded;
 }
 
 /* Loads and takes away, name by name, what the scan has found. */
@@ -153,7 +174,7 @@ static int settle(struct scree_repository *repository, struct scree_error *err)
     for (struct scree_model_entry *entry = repository->entries; entry;) {
         struct scree_model_entry *name = entry;
 
-        if (!entry->unloaded)
+        if (!is_unloaded(repository, entry))
             n_failed += scree_repository_load_name(repository, entry, n_failed == 0 ? err : NULL);
         while (entry && strcmp(entry->name, name->name) == 0)
             entry = entry->next;

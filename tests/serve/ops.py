@@ -464,6 +464,44 @@ def test_version_policies():
             assert [statuses["detector", v] for v in range(1, 5)] == [200] * 4, statuses
 
 
+def test_many_versions():
+    """However many there are: those that are named are loaded, those before are taken away."""
+    def states(server):
+        index = server.json("POST", "/v2/repository/index")
+        return {int(entry["version"]): entry["state"] for entry in index}
+    for policy, wanted in ("only:1,3", {1, 3}), ("latest", {90}):
+        with Server("--no-watch", "--versions", policy, models=("classifier",)) as server:
+            for version in range(2, 91):
+                server.add("classifier", version)
+            server.reload(lambda: len(states(server)) == 90)
+            wait_for(lambda: {v for v, state in states(server).items() if state == "READY"} ==
+                     wanted)
+
+
+def test_what_is_unloaded_stays_so():
+    """Also if other versions take the place of those that were there, below or above them."""
+    with Server("--no-watch") as server:
+        def states():
+            index = server.json("POST", "/v2/repository/index")
+            return {int(entry["version"]): entry["state"] for entry in index
+                    if entry["name"] == "classifier"}
+        shutil.move(server.folder / "classifier" / "1", server.folder / "classifier" / "5")
+        server.reload(lambda: states() == {5: "READY"})
+        server.ask("POST", "/v2/repository/models/classifier/unload")
+        for version in 2, 7, 6:
+            server.add("classifier", version)
+            server.reload(lambda: version in states())
+        for version in 5, 2, 6:
+            shutil.rmtree(server.folder / "classifier" / str(version))
+            server.reload(lambda: version not in states())
+        # Once more, and to its end: another model is loaded behind it.
+        server.add("detector", 2)
+        server.reload(lambda: server.ask("GET", "/v2/models/detector/versions/2")[0].status == 200)
+        assert states() == {7: "UNAVAILABLE"}, states()
+        server.ask("POST", "/v2/repository/models/classifier/load")
+        assert states() == {7: "READY"}, states()
+
+
 def test_pictures_that_are_big():
     """Decoded at a fraction: the same things at about the same places, in less time."""
     scene = (MODELS / "pictures" / "scene_1.jpg").read_bytes()
