@@ -249,8 +249,10 @@ int scree_zmtp_feed(struct scree_zmtp *peer, const uint8_t *bytes, size_t n, siz
             peer->flags = bytes[used];
         if (stage != SCREE_ZMTP_BODY || !peer->skips)
             scree_buffer_add(&peer->in, bytes + used, piece);
-        if (peer->in.failed)
+        if (peer->in.failed) {
+            *ret_used = used;
             return scree_fail_memory(err, peer->in.n + piece);
+        }
         used += piece;
         peer->n_read += piece;
         rc = advance(peer, needed - piece, err);

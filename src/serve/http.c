@@ -296,6 +296,7 @@ static int join_events(struct scree_http *http, struct scree_error *err)
     struct epoll_event in = {.events = EPOLLIN};
     int flags = fcntl(http->listener, F_GETFL);
 
+    scree_listen_keep_alive(http->listener);
     scree_listen_limit_unsent(http->listener, http->requests.limits.max_unsent_bytes);
     http->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     http->epoll = epoll_create1(EPOLL_CLOEXEC);

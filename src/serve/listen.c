@@ -2,11 +2,17 @@
 
 #include <arpa/inet.h>
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define BACKLOG 511
+
+/* A peer that is gone without a word is noticed after two minutes, though nothing is to be sent. */
+#define KEEP_IDLE_S     60
+#define KEEP_INTERVAL_S 10
+#define KEEP_PROBES     6
 
 union address {
     struct sockaddr any;
@@ -66,6 +72,16 @@ int scree_listen(const char *address, uint16_t port, struct scree_error *err)
         return fd;
     (void)parse_address("0.0.0.0", port, &at); /* a machine without IPv6 */
     return listen_at(&at, port, err);
+}
+
+void scree_listen_keep_alive(int fd)
+{
+    const int on = 1, idle = KEEP_IDLE_S, interval = KEEP_INTERVAL_S, probes = KEEP_PROBES;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 int scree_listen_accept(int fd, struct sockaddr_storage *ret_address, socklen_t *n)

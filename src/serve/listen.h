@@ -29,6 +29,10 @@ void scree_listen_raise_limit(void);
 /* The port that a socket listens on, 0 if it is none of TCP's. */
 uint16_t scree_listen_port(int fd);
 
+/* Has the kernel ask connections that are silent, those accepted from now on, whether they are
+ * still there. Who has nothing to send would wait for one that is gone for ever. */
+void scree_listen_keep_alive(int fd);
+
 /* Has the kernel keep at most so many bytes for each client that is accepted from now on and does
  * not read. Without that it lets one have megabytes, and the time to write them. */
 void scree_listen_limit_unsent(int fd, size_t n);

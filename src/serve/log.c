@@ -111,10 +111,12 @@ size_t scree_log_format(const struct scree_log *log, enum scree_log_level level,
 void scree_log_init(struct scree_log *log, int fd, enum scree_log_level level,
                     enum scree_log_format format)
 {
-    *log = (struct scree_log){.level = level, .format = format, .fd = fd};
+    *log = (struct scree_log){
+        .level = level, .format = format, .fd = fd, .lock = PTHREAD_MUTEX_INITIALIZER};
 }
 
-/* A pipe that can be written to takes PIPE_BUF bytes without waiting. */
+/* A pipe that can be written to takes PIPE_BUF bytes without waiting, if nobody else writes
+ * meanwhile. The lock is held. */
 static bool put(struct scree_log *log, const char *line, size_t n)
 {
     struct pollfd fd = {.fd = log->fd, .events = POLLOUT};
@@ -131,19 +133,18 @@ static bool put_line(struct scree_log *log, enum scree_log_level level, const ch
     return put(log, line, scree_log_format(log, level, time, text, pairs, line, sizeof line));
 }
 
-/* False if lines were dropped and even that cannot be told. */
+/* False if lines were dropped and even that cannot be told. The lock is held. */
 static bool put_dropped(struct scree_log *log)
 {
     const char *const none[] = {NULL};
-    unsigned int n = atomic_load(&log->n_dropped);
     char text[64];
 
-    if (n == 0)
+    if (log->n_dropped == 0)
         return true;
-    (void)snprintf(text, sizeof text, "%u lines of this log were dropped", n);
+    (void)snprintf(text, sizeof text, "%u lines of this log were dropped", log->n_dropped);
     if (!put_line(log, SCREE_LOG_WARNING, text, none))
         return false;
-    atomic_fetch_sub(&log->n_dropped, n);
+    log->n_dropped = 0;
     return true;
 }
 
@@ -163,6 +164,8 @@ void scree_log(struct scree_log *log, enum scree_log_level level, const char *te
     }
     va_end(list);
     pairs[n] = NULL;
+    pthread_mutex_lock(&log->lock);
     if (!put_dropped(log) || !put_line(log, level, text, pairs))
-        atomic_fetch_add(&log->n_dropped, 1);
+        log->n_dropped++;
+    pthread_mutex_unlock(&log->lock);
 }

@@ -13,7 +13,7 @@
 #ifndef SCREE_SERVE_LOG_H
 #define SCREE_SERVE_LOG_H
 
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -35,7 +35,8 @@ struct scree_log {
     enum scree_log_level level; /* more than that is not written */
     enum scree_log_format format;
     int fd;
-    atomic_uint n_dropped;
+    pthread_mutex_t lock;
+    unsigned int n_dropped; /* since that was told */
 };
 
 /* The longest line; what does not fit is cut. Source: PIPE_BUF, what a pipe takes as a whole. */

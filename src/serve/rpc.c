@@ -99,6 +99,7 @@ static int open_events(struct scree_rpc *rpc, struct scree_error *err)
     struct epoll_event on_listener = {.events = EPOLLIN, .data.ptr = NULL};
     struct epoll_event on_event = {.events = EPOLLIN, .data.ptr = rpc};
 
+    scree_listen_keep_alive(rpc->options.listener);
     scree_listen_limit_unsent(rpc->options.listener, rpc->options.limits.max_unsent_bytes);
     rpc->epoll = epoll_create1(EPOLL_CLOEXEC);
     rpc->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

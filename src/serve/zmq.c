@@ -268,7 +268,6 @@ static void accept_peer(struct scree_zmq *zmq)
         (void)close(fd);
         return;
     }
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (!zmq->path)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     peer->zmq = zmq;
@@ -402,6 +401,7 @@ static int open_listener(struct scree_zmq *zmq, struct scree_error *err)
     if (zmq->listener < 0)
         return scree_fail(err, EIO, "%s: %s", zmq->endpoint, strerror(errno));
     (void)setsockopt(zmq->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    scree_listen_keep_alive(zmq->listener);
     if (address.of.any.sa_family == AF_INET6)
         (void)setsockopt(zmq->listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (zmq->path)

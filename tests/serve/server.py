@@ -112,6 +112,16 @@ def test_old_service():
         server.json("POST", "/infer", PICTURE, {"Content-Type": "application/x-www-form-urlencoded"})
 
 
+def test_who_is_gone_is_noticed():
+    """Connections are asked whether they are there; column "tr" of proc(5) says 02 for that timer."""
+    with Server(models=()) as server, socket.create_connection(("127.0.0.1", server.port)) as peer:
+        server.json("GET", "/livez")
+        ends = {(f":{server.port:04X}", f":{peer.getsockname()[1]:04X}")}
+        rows = [line.split() for name in ("tcp", "tcp6") for line in open(f"/proc/net/{name}")]
+        timers = [row[5][:2] for row in rows if (row[1][-5:], row[2][-5:]) in ends]
+        assert timers == ["02"], timers
+
+
 def test_refusals():
     with Server() as server:
         for method, path, status in (("GET", "/none", 404), ("GET", "/infer", 405),

@@ -1,4 +1,6 @@
 /* What the server tells whoever runs it: logs, and what the chip says of itself. */
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,6 +81,50 @@ static void test_nobody_reads(void **state)
     (void)close(fds[1]);
 }
 
+#define N_WRITERS 4
+#define N_LINES   2000
+
+static void *write_lines(void *arg)
+{
+    for (int i = 0; i < N_LINES; i++)
+        scree_log(arg, SCREE_LOG_INFO, "line", NULL);
+    return NULL;
+}
+
+/* Each line is read or counted as dropped, though many write and one reads now and then. */
+static void test_all_lines_are_counted(void **state)
+{
+    static const char dropped[] = " lines of this log were dropped";
+    unsigned long n_read = 0, n_told = 0;
+    pthread_t threads[N_WRITERS];
+    struct scree_log log;
+    char line[256];
+    FILE *from;
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, 4096), 4096);
+    from = fdopen(fds[0], "r");
+    assert_non_null(from);
+    scree_log_init(&log, fds[1], SCREE_LOG_INFO, SCREE_LOG_TEXT);
+    for (int i = 0; i < N_WRITERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_lines, &log), 0);
+    for (int i = 0; i < 500 && fgets(line, sizeof line, from); i++) {
+        n_read += strcmp(line, "line\n") == 0;
+        n_told += strstr(line, dropped) ? strtoul(line, NULL, 10) : 0;
+    }
+    for (int i = 0; i < N_WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    (void)close(fds[1]);
+    while (fgets(line, sizeof line, from)) {
+        n_read += strcmp(line, "line\n") == 0;
+        n_told += strstr(line, dropped) ? strtoul(line, NULL, 10) : 0;
+    }
+    assert_int_equal(n_read + n_told + log.n_dropped, N_WRITERS * N_LINES);
+    (void)fclose(from);
+}
+
 static void test_sha256(void **state)
 {
     static const struct {
@@ -155,8 +201,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),        cmocka_unit_test(test_long_values_are_left_out),
-        cmocka_unit_test(test_nobody_reads), cmocka_unit_test(test_sha256),
-        cmocka_unit_test(test_chip),
+        cmocka_unit_test(test_nobody_reads), cmocka_unit_test(test_all_lines_are_counted),
+        cmocka_unit_test(test_sha256),       cmocka_unit_test(test_chip),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
