@@ -7,6 +7,22 @@
 
 #include "base/checked.h"
 
+/* With AddressSanitizer what is not handed out, and what is behind the end of what is, must not be
+ * touched. */
+#ifdef __has_feature
+#define HAS_ASAN __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#else
+#define HAS_ASAN 0
+#endif
+#if HAS_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(bytes, n)   ((void)(bytes), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(bytes, n) ((void)(bytes), (void)(n))
+#endif
+
 /* Small enough that the arena of a small model costs little, large enough that a big one has few
  * blocks. */
 #define BLOCK_BYTES 4096
@@ -44,6 +60,7 @@ static struct scree_arena_block *add_block(struct scree_arena *arena, size_t nee
     arena->blocks = block;
     arena->used_bytes = 0;
     arena->total_bytes += size;
+    ASAN_POISON_MEMORY_REGION(block->bytes, size);
     return block;
 }
 
@@ -62,6 +79,7 @@ void *scree_arena_calloc(struct scree_arena *arena, size_t n, size_t size)
     }
     result = block->bytes + arena->used_bytes;
     arena->used_bytes += need;
+    ASAN_UNPOISON_MEMORY_REGION(result, n * size);
     return result;
 }
 
@@ -80,6 +98,7 @@ void scree_arena_done(struct scree_arena *arena)
         struct scree_arena_block *block = arena->blocks;
 
         arena->blocks = block->next;
+        ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
         free(block);
     }
     scree_arena_init(arena, arena->limit_bytes);
