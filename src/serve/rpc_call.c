@@ -17,6 +17,13 @@ bool scree_rpc_reserve(struct scree_rpc *rpc, size_t n)
     return true;
 }
 
+/* How much a message adds to what holds reading up. That of a call of one message does not: it
+ * waits for its call's end, which is to be read, and calls are few. */
+static uint32_t weight(const struct scree_rpc_call *call)
+{
+    return call->method->flags & SCREE_RPC_STREAM ? 1 : 0;
+}
+
 bool scree_rpc_call_push(struct scree_rpc_call *call, const uint8_t *bytes, size_t n,
                          bool is_packed)
 {
@@ -34,7 +41,7 @@ bool scree_rpc_call_push(struct scree_rpc_call *call, const uint8_t *bytes, size
     else
         call->first = message;
     call->last = message;
-    call->connection->n_queued++;
+    call->connection->n_queued += weight(call);
     return true;
 }
 
@@ -45,7 +52,7 @@ void scree_rpc_call_pop(struct scree_rpc_call *call)
     call->first = call->message->next;
     if (!call->first)
         call->last = NULL;
-    call->connection->n_queued--;
+    call->connection->n_queued -= weight(call);
 }
 
 void scree_rpc_call_drop(struct scree_rpc_call *call)

@@ -50,7 +50,7 @@ struct scree_rpc_connection {
     struct scree_rpc *rpc;
     struct scree_grpc *grpc; /* NULL: closed */
     struct scree_wire wire;
-    uint32_t n_calls, n_working, n_queued; /* n_queued: messages that wait */
+    uint32_t n_calls, n_working, n_queued; /* n_queued: messages of streams that wait */
     uint32_t events;                       /* epoll waits for */
     uint64_t idle_since_ns;                /* with no call open */
     uint64_t stuck_since_ns;               /* when the peer began not to read; 0: it does */

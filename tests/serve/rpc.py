@@ -504,6 +504,20 @@ def test_how_many_calls():
             assert {stream for kind, _, stream, _ in found if kind == 3} == {2 * n + 1, 2 * n + 3}, found
 
 
+def test_ends_that_come_apart():
+    """More calls at once than messages may wait, whose ends come in frames of their own."""
+    streams = range(1, 81, 2)
+    with Rpc("--max-calls", str(len(streams))) as server, connect(server) as peer:
+        for stream in streams:
+            peer.sendall(frame(1, 4, stream, headers(SERVICE + "ModelReady")) +
+                         frame(0, 0, stream, message(field(1, "classifier"))))
+        time.sleep(0.3)
+        for stream in streams:
+            peer.sendall(frame(0, 1, stream))
+        answered = {stream for kind, flags, stream, _ in frames(peer) if kind == 1 and flags & 1}
+        assert answered == set(streams), answered
+
+
 def test_rapid_reset():
     """CVE-2023-44487: calls that are opened and cancelled without end."""
     with Rpc() as server:
