@@ -82,7 +82,7 @@ static void test_nobody_reads(void **state)
 }
 
 #define N_WRITERS 4
-#define N_LINES   2000
+#define N_LINES   50000
 
 static void *write_lines(void *arg)
 {
@@ -91,36 +91,44 @@ static void *write_lines(void *arg)
     return NULL;
 }
 
-/* Each line is read or counted as dropped, though many write and one reads now and then. */
+/* Lets the pipe end when all lines are written or dropped. */
+static void *write_all(void *arg)
+{
+    struct scree_log *log = arg;
+    pthread_t threads[N_WRITERS];
+
+    for (int i = 0; i < N_WRITERS; i++)
+        if (pthread_create(&threads[i], NULL, write_lines, log))
+            abort();
+    for (int i = 0; i < N_WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    (void)close(log->fd);
+    return NULL;
+}
+
+/* Each line is read or counted as dropped, though many write to a pipe that is mostly full. */
 static void test_all_lines_are_counted(void **state)
 {
     static const char dropped[] = " lines of this log were dropped";
     unsigned long n_read = 0, n_told = 0;
-    pthread_t threads[N_WRITERS];
     struct scree_log log;
+    pthread_t writer;
     char line[256];
     FILE *from;
     int fds[2];
 
     (void)state;
     assert_int_equal(pipe(fds), 0);
-    assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, 4096), 4096);
+    assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, 8192), 8192);
     from = fdopen(fds[0], "r");
     assert_non_null(from);
     scree_log_init(&log, fds[1], SCREE_LOG_INFO, SCREE_LOG_TEXT);
-    for (int i = 0; i < N_WRITERS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, write_lines, &log), 0);
-    for (int i = 0; i < 500 && fgets(line, sizeof line, from); i++) {
-        n_read += strcmp(line, "line\n") == 0;
-        n_told += strstr(line, dropped) ? strtoul(line, NULL, 10) : 0;
-    }
-    for (int i = 0; i < N_WRITERS; i++)
-        pthread_join(threads[i], NULL);
-    (void)close(fds[1]);
+    assert_int_equal(pthread_create(&writer, NULL, write_all, &log), 0);
     while (fgets(line, sizeof line, from)) {
         n_read += strcmp(line, "line\n") == 0;
         n_told += strstr(line, dropped) ? strtoul(line, NULL, 10) : 0;
     }
+    pthread_join(writer, NULL);
     assert_int_equal(n_read + n_told + log.n_dropped, N_WRITERS * N_LINES);
     (void)fclose(from);
 }
