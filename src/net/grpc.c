@@ -15,6 +15,12 @@
 #define RESETS_A_SECOND 33
 #define NS_A_SECOND     UINT64_C(1000000000)
 
+/* Frames that wait for a peer, besides those that answer its calls: refusals, say, of streams that
+ * it opens before it has heard how many it may. As many as nghttp2 lets of those wait that
+ * acknowledge something. */
+#define MAX_WAITING_FRAMES 1000
+#define FRAMES_A_CALL      4 /* headers, data, trailers, reset */
+
 const struct scree_grpc_limits scree_grpc_default_limits = {
     .max_message_bytes = (size_t)16 << 20,
     .max_waiting_bytes = (size_t)32 << 20,
@@ -222,6 +228,13 @@ void scree_grpc_free(struct scree_grpc *grpc)
     free(grpc);
 }
 
+/* True if more waits for the peer than its calls account for: it speaks, and does not listen. */
+static bool is_flooded(const struct scree_grpc *grpc)
+{
+    return grpc->flooded || nghttp2_session_get_outbound_queue_size(grpc->session) >
+                                MAX_WAITING_FRAMES + FRAMES_A_CALL * (size_t)grpc->n_calls;
+}
+
 int scree_grpc_feed(struct scree_grpc *grpc, const uint8_t *bytes, size_t n, uint64_t now_ns,
                     struct scree_error *err)
 {
@@ -231,9 +244,9 @@ int scree_grpc_feed(struct scree_grpc *grpc, const uint8_t *bytes, size_t n, uin
     if (grpc->resets_since_ns == 0)
         grpc->resets_since_ns = now_ns;
     rc = nghttp2_session_mem_recv(grpc->session, bytes, n);
-    if (rc >= 0)
+    if (rc >= 0 && !is_flooded(grpc))
         return 0;
-    if (grpc->flooded || rc == NGHTTP2_ERR_FLOODED)
+    if (rc >= 0 || grpc->flooded || rc == NGHTTP2_ERR_FLOODED)
         return scree_fail(err, E2BIG, "a flood of HTTP/2 frames");
     if (rc == NGHTTP2_ERR_NOMEM)
         return scree_fail(err, ENOMEM, "no memory for a connection");

@@ -640,7 +640,8 @@ COVERED = {
     "pictures: 1x1, 65535x65535, cut off, CMYK, 1000 scans (CVE-2026-22773)": (
         "test_pictures_that_are_bombs", "ops.test_limits_of_pictures", "fuzz/fuzz_image.c"),
     "HTTP/2 rapid reset and other floods (CVE-2023-44487)": (
-        "rpc.test_rapid_reset", "rpc.test_floods", "rpc.test_cancelled_work_is_bounded", "rpc.test_how_many_calls"),
+        "rpc.test_rapid_reset", "rpc.test_floods", "rpc.test_refusals_that_are_not_read",
+        "rpc.test_cancelled_work_is_bounded", "rpc.test_how_many_calls"),
     "gRPC's slow ones: handshakes, messages, answers": ("rpc.test_tls", "rpc.test_messages_that_never_come",
                                                         "rpc.test_answers_that_are_not_taken"),
     "requests that can be read in two ways": ("test_requests_that_can_be_read_in_two_ways", "test_lines_that_are_odd"),

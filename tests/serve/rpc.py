@@ -569,6 +569,30 @@ def test_floods():
         is_alive(server)
 
 
+def resident(server):
+    """In KiB."""
+    text = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
+
+
+def test_refusals_that_are_not_read():
+    """Streams over a limit that is never acknowledged, and a client that does not listen: it is cut off."""
+    with Rpc() as server:
+        before = resident(server)
+        with connect(server) as peer:
+            streams = iter(range(1, 1 << 21, 2))
+            try:
+                while block := b"".join(frame(1, 4, stream, b"\x83")
+                                        for stream, _ in zip(streams, range(4096))):
+                    peer.sendall(block)
+            except OSError:
+                pass
+            else:
+                raise AssertionError("a million refusals wait for it")
+        assert resident(server) < before + (64 << 10), "what waited for it was kept"
+        is_alive(server)
+
+
 def test_messages_that_never_come():
     with Rpc("--body-timeout", "1000", "--min-rate", "100000000", "--idle-timeout", "1000",
              "--header-timeout", "1000", "--send-timeout", "1000") as server:

@@ -488,6 +488,42 @@ static void test_grpc_rapid_reset(void **state)
     stop(&talk);
 }
 
+/* A client that opens streams over the limit, which it does not acknowledge, and never reads what
+ * it is told of them: that is not kept without end. */
+static void test_grpc_refusals_that_are_not_read(void **state)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+    const uint32_t max_calls = scree_grpc_default_limits.max_calls;
+    struct side server = {0};
+    struct scree_error err;
+    uint32_t n = 0;
+    int rc;
+
+    (void)state;
+    assert_int_equal(
+        scree_grpc_new_server(&scree_grpc_default_limits, &events, &server, &server.grpc, &err), 0);
+    rc = scree_grpc_feed(server.grpc, (const uint8_t *)preface, sizeof preface - 1, 1, &err);
+    for (; rc == 0 && n < 100000; n++) {
+        uint32_t stream = 2 * n + 1;
+        /* HEADERS, all of them, with one that is in HPACK's table: ":method: POST". */
+        const uint8_t open[] = {0,
+                                0,
+                                1,
+                                1,
+                                4,
+                                (uint8_t)(stream >> 24),
+                                (uint8_t)(stream >> 16),
+                                (uint8_t)(stream >> 8),
+                                (uint8_t)stream,
+                                0x83};
+
+        rc = scree_grpc_feed(server.grpc, open, sizeof open, 1, &err);
+    }
+    assert_int_equal(rc, -E2BIG);
+    assert_in_range(n, 1000, 1000 + 6 * max_calls);
+    scree_grpc_free(server.grpc);
+}
+
 static void test_grpc_strangers(void **state)
 {
     static const char *const strangers[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -523,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_grpc_cancel),
         cmocka_unit_test(test_grpc_goes_away),
         cmocka_unit_test(test_grpc_rapid_reset),
+        cmocka_unit_test(test_grpc_refusals_that_are_not_read),
         cmocka_unit_test(test_grpc_strangers),
     };
 
