@@ -64,6 +64,14 @@ void scree_rpc_call_drop(struct scree_rpc_call *call)
     scree_buffer_done(&call->plain);
 }
 
+void scree_rpc_call_forget(struct scree_rpc_call *call)
+{
+    while (call->first) {
+        scree_rpc_call_pop(call);
+        scree_rpc_call_drop(call);
+    }
+}
+
 /* ---- from the beginning to the end ---- */
 
 static const struct scree_rpc_method *find_method(const struct scree_rpc *rpc, const char *path)
@@ -134,10 +142,7 @@ void scree_rpc_call_end(struct scree_rpc_call *call)
     else
         rpc->calls = call->next;
     scree_rpc_call_drop(call);
-    while (call->first) {
-        scree_rpc_call_pop(call);
-        scree_rpc_call_drop(call);
-    }
+    scree_rpc_call_forget(call);
     rpc->n_bytes -= call->n_reserved;
     scree_buffer_done(&call->reply);
     scree_buffer_done(&call->told);

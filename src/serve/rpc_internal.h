@@ -118,6 +118,9 @@ void scree_rpc_call_pop(struct scree_rpc_call *call);
 /* The message at work, if there is one, is of no use any more. */
 void scree_rpc_call_drop(struct scree_rpc_call *call);
 
+/* The messages that wait, too. None is at work. */
+void scree_rpc_call_forget(struct scree_rpc_call *call);
+
 /* ---- rpc_work.c ---- */
 
 /* Begins to work on the next message, if there is one and it is its turn. */

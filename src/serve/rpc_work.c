@@ -123,8 +123,13 @@ static void go_on(struct scree_rpc_call *call)
 void scree_rpc_work_complete(struct scree_rpc_call *call)
 {
     set_working(call, false);
-    if (send_reply(call))
+    if (send_reply(call)) {
         go_on(call);
+    } else {
+        /* What was sent before may wait for long yet: others' messages are not to wait for it. */
+        scree_rpc_call_drop(call);
+        scree_rpc_call_forget(call);
+    }
     if (!call->grpc)
         scree_rpc_call_end(call);
 }

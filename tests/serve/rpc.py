@@ -623,6 +623,23 @@ def test_answers_that_are_not_taken():
         is_alive(server)
 
 
+def test_a_stream_that_failed_holds_up_nobody():
+    """Its messages wait no more, though what it was told before cannot be sent yet."""
+    with Rpc() as server:
+        with socket.create_connection(("127.0.0.1", server.rpc_port()), 20) as peer:
+            peer.sendall(PREFACE + frame(4, 0, 0, b"\0\4\0\0\0\0"))  # INITIAL_WINDOW_SIZE 0
+            body = message(GOOD)
+            good = frame(0, 0, 1, body[:16384]) + frame(0, 0, 1, body[16384:])
+            peer.sendall(frame(1, 4, 1, headers(SERVICE + "ModelStreamInfer")) + good)
+            assert any(kind == 1 for kind, *_ in frames(peer)), "no answer"
+            peer.sendall(good + frame(0, 0, 1, message(b"\xff")) * 100 +
+                         frame(0, 0, 1, message(b"", 0xffffffff)))
+            time.sleep(0.5)
+            peer.sendall(frame(1, 5, 3, headers("/none/None")))
+            assert any(stream == 3 for *_, stream, _ in frames(peer)), "another call is not heard"
+        is_alive(server)
+
+
 def test_refused_at_work():
     """A stream breaks the rules while a message of it is at work and answers wait for a window."""
     with Rpc("--send-timeout", "4000") as server:
