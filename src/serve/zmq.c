@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -363,11 +364,16 @@ static bool parse_ipc(const char *path, struct address *ret)
     return true;
 }
 
-/* Takes away a socket that nobody listens on any more. */
+/* Takes away a socket that nobody listens on any more. Any other file is refused in the same way,
+ * and is not ours. */
 static void remove_stale(const struct address *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stat st;
+    int fd;
 
+    if (lstat(address->of.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
     if (connect(fd, &address->of.any, address->n) < 0 && errno == ECONNREFUSED)

@@ -7,6 +7,7 @@ usage: frigate.py SCREE MODELS-FOLDER [TEST...]
 """
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -321,6 +322,12 @@ def test_local_socket():
             assert second.returncode == 1 and "in use" in second.stderr, second
             Peer(server.zmq)
         assert not os.path.exists(path)
+        # What is no socket was not left behind by a server.
+        pathlib.Path(path).write_text("of somebody else")
+        other = subprocess.run([SCREE, "serve", "--model", str(MODELS / "shapes_detector.tflite"), "--port", "0",
+                                "--zmq", "ipc://" + path], capture_output=True, text=True, timeout=20, check=False)
+        assert other.returncode == 1 and "in use" in other.stderr, other
+        assert pathlib.Path(path).read_text() == "of somebody else"
 
 
 def test_endpoints():
