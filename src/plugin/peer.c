@@ -154,6 +154,14 @@ int scree_unix_connect(const char *path)
     return rc;
 }
 
+/* True for a file that no server has left behind. */
+static bool is_no_socket(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
+}
+
 /* Binds to a name with a dot before it and renames that: nobody finds a socket that refuses, and
  * the kubelet passes over such names. */
 static int listen_aside(int fd, const char *path)
@@ -168,6 +176,8 @@ static int listen_aside(int fd, const char *path)
     if ((size_t)snprintf(aside, sizeof aside, "%.*s.%s", (int)(name - path), path, name) >=
         sizeof aside)
         return -EINVAL;
+    if (is_no_socket(path) || is_no_socket(aside))
+        return -EEXIST;
     (void)fill_address(aside, &address);
     (void)unlink(aside);
     mask = umask(0177);

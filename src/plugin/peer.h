@@ -44,8 +44,9 @@ void scree_peer_flush(struct scree_peer *peer);
 /* Connects to a unix socket without waiting. Returns the descriptor or a negative errno. */
 int scree_unix_connect(const char *path);
 
-/* Listens on a unix socket `path`, which takes the place of what was there only when connections
- * can be made. Returns the descriptor. Errors: EINVAL (too long a path), EACCES, ENOENT, EIO. */
+/* Listens on a unix socket `path`, which takes the place of a socket that was there only when
+ * connections can be made. Returns the descriptor. Errors: EINVAL (too long a path), EACCES,
+ * ENOENT, EIO (among them: another file than a socket is there). */
 int scree_unix_listen(const char *path, struct scree_error *err);
 
 #endif

@@ -5,12 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "plugin/health.h"
 #include "plugin/kmsg.h"
 #include "plugin/options.h"
+#include "plugin/peer.h"
 #include "plugin/shares.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -274,6 +277,41 @@ static void test_kernel_events(void **state)
                          cases[i].event);
 }
 
+/* ---- sockets --------------------------------------------------------------------------------- */
+
+/* A socket takes the place of one before it, and of no other file. */
+static void test_socket_takes_no_file(void **state)
+{
+    static const char *const names[] = {"/socket", "/.socket"};
+    char folder[] = "/tmp/scree-plugin-XXXXXX", path[64], other[64];
+    struct scree_error err;
+    struct stat st;
+    int first, second;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/socket", folder);
+    for (size_t i = 0; i < 2; i++) {
+        FILE *file;
+
+        (void)snprintf(other, sizeof other, "%s%s", folder, names[i]);
+        file = fopen(other, "we");
+        assert_non_null(file);
+        assert_int_equal(fputs("of somebody else", file) >= 0 && fclose(file) == 0, true);
+        assert_int_equal(scree_unix_listen(path, &err), -EIO);
+        assert_int_equal(stat(other, &st), 0);
+        assert_int_equal(st.st_size, strlen("of somebody else"));
+        assert_int_equal(unlink(other), 0);
+    }
+    first = scree_unix_listen(path, &err);
+    second = scree_unix_listen(path, &err);
+    assert_true(first >= 0 && second >= 0);
+    (void)close(first);
+    (void)close(second);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,7 +319,7 @@ int main(void)
         cmocka_unit_test(test_reason_changes), cmocka_unit_test(test_share_ids),
         cmocka_unit_test(test_preference),     cmocka_unit_test(test_options),
         cmocka_unit_test(test_bad_options),    cmocka_unit_test(test_resource_names),
-        cmocka_unit_test(test_kernel_events),
+        cmocka_unit_test(test_kernel_events),  cmocka_unit_test(test_socket_takes_no_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
