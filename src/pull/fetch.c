@@ -29,6 +29,7 @@ struct fetch {
     uint64_t n;                   /* bytes in the file */
     uint64_t from;                /* of these, before this request */
     uint64_t range_from;          /* what the answer's Content-Range begins with */
+    uint64_t range_total;         /* and what it says of the whole; 0: nothing */
     char etag[SCREE_RESUME_ETAG]; /* the answer's */
     bool begun, has_range;
     struct sha256_ctx sha;
@@ -233,16 +234,31 @@ static bool header_is(const char *line, size_t n, const char *name, char *to, si
     return true;
 }
 
-/* Where the part begins that "bytes FIRST-LAST/TOTAL" tells of. */
-static bool read_range(const char *value, uint64_t *ret_from)
+/* A number of digits alone at *at, and behind it the character `end`, which *at is moved behind. */
+static bool take_number(const char **at, char end, uint64_t *ret)
 {
-    char *end;
+    char *behind;
 
-    if (strncasecmp(value, "bytes ", 6) != 0 || value[6] < '0' || value[6] > '9')
+    if (**at < '0' || **at > '9')
         return false;
     errno = 0;
-    *ret_from = strtoull(value + 6, &end, 10);
-    return errno == 0 && *end == '-';
+    *ret = strtoull(*at, &behind, 10);
+    *at = behind + 1;
+    return errno == 0 && *behind == end;
+}
+
+/* The part that "bytes FIRST-LAST/TOTAL" tells of; the total may be "*", which is 0 here. */
+static bool read_range(const char *value, uint64_t *ret_from, uint64_t *ret_total)
+{
+    uint64_t last;
+
+    if (strncasecmp(value, "bytes ", 6) != 0)
+        return false;
+    value += 6;
+    if (!take_number(&value, '-', ret_from) || !take_number(&value, '/', &last) || last < *ret_from)
+        return false;
+    *ret_total = 0;
+    return strcmp(value, "*") == 0 || (take_number(&value, '\0', ret_total) && last < *ret_total);
 }
 
 static size_t on_header(char *line, size_t size, size_t n, void *context)
@@ -254,7 +270,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *context)
         fetch->has_range = false;
         fetch->etag[0] = '\0';
     } else if (header_is(line, n, "Content-Range:", value, sizeof value)) {
-        fetch->has_range = read_range(value, &fetch->range_from);
+        fetch->has_range = read_range(value, &fetch->range_from, &fetch->range_total);
     } else if (header_is(line, n, "ETag:", value, sizeof value) && scree_etag_is_valid(value)) {
         (void)snprintf(fetch->etag, sizeof fetch->etag, "%s", value);
     }
@@ -290,7 +306,7 @@ static int begin_body(struct fetch *fetch, long status)
     curl_off_t length = -1;
 
     fetch->begun = true;
-    if (status == 206 && (!fetch->has_range || fetch->range_from != fetch->n))
+    if (status == 206 && (!fetch->from || !fetch->has_range || fetch->range_from != fetch->n))
         return scree_fail(fetch->err, EBADMSG,
                           "%s: the server sent another part than was asked for", fetch->shown);
     if (status == 200) {
@@ -299,6 +315,8 @@ static int begin_body(struct fetch *fetch, long status)
     }
     (void)curl_easy_getinfo(fetch->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     fetch->state.total = length > 0 ? fetch->n + (uint64_t)length : 0;
+    if (status == 206 && fetch->range_total > 0)
+        fetch->state.total = fetch->range_total;
     fetch->rc = check_size(fetch, fetch->state.total);
     if (fetch->rc == 0 && write_state(fetch) < 0)
         fetch->rc = fail_disk(fetch, errno);
@@ -428,6 +446,15 @@ static int judge(struct fetch *fetch, CURLcode code)
                       fetch->n ? "; what came is kept" : "");
 }
 
+/* Servers may send less of a range than they are asked for. */
+static int fail_part(struct fetch *fetch)
+{
+    return scree_fail(fetch->err, EIO,
+                      "%s: the server sent %llu of %llu bytes; they are kept, pull again to go on",
+                      fetch->shown, (unsigned long long)fetch->n,
+                      (unsigned long long)fetch->state.total);
+}
+
 static int request(struct fetch *fetch)
 {
     struct curl_slist *headers = NULL;
@@ -448,6 +475,8 @@ static int request(struct fetch *fetch)
     rc = judge(fetch, code);
     if (rc == 0 && !fetch->begun) /* an empty body */
         rc = begin_body(fetch, status);
+    if (rc == 0 && fetch->state.total > 0 && fetch->n != fetch->state.total)
+        rc = fail_part(fetch);
     curl_easy_cleanup(fetch->curl);
     curl_slist_free_all(headers);
     /* The rest of a file that is no longer so long: from the beginning, then. */

@@ -280,6 +280,40 @@ def test_a_wrong_range():
         place.fails(web.url(), "--sha256", DIGEST, code=4, says="another part than was asked for")
 
 
+def test_a_part_of_the_range():
+    """A server may send less than it is asked for, and that is not all then; labels have no end to tell it by."""
+    def answer(handler):
+        wanted = handler.headers.get("Range")
+        if not wanted:
+            handler.send_response(200)
+            handler.send_header("ETag", '"1"')
+            handler.send_header("Content-Length", str(len(LABELS)))
+            handler.end_headers()
+            handler.wfile.write(LABELS[:20])
+            handler.close_connection = True
+            return
+        first = int(wanted.split("=")[1].rstrip("-"))
+        part = LABELS[first:first + 20]
+        handler.reply(206, part, ETag='"1"', Content_Range=f"bytes {first}-{first + len(part) - 1}/{len(LABELS)}")
+    with Web(m__tflite=MODEL, l__txt=answer) as web, Place() as place:
+        words = ("shapes", *catalog(web, place, labels={"url": web.url("/l.txt")}))
+        place.fails(*words, code=1, says="what came is kept", keeps=True)
+        for n in range(40, len(LABELS), 20):
+            place.fails(*words, code=1, says=f"{n} of {len(LABELS)} bytes; they are kept", keeps=True)
+        place.pull(*words)
+        assert place.files()["shapes/1/labels.txt"] == LABELS
+    # Ranges that are none; the last is right, and was not asked for.
+    n = len(MODEL)
+    for wrong in ("bytes 30000-9/99", f"bytes 30000-{n - 1}/30000", f"bytes 30000-{n - 1}", "bytes 30000-/99",
+                  f"bytes 30000-{n - 1}/x", f"30000-{n - 1}/{n}", f"bytes 30000-{n - 1}/{n}0000000000000000000"):
+        with Web(m__tflite=cut_at(30000)) as web, Place() as place:
+            place.fails(web.url(), code=1, says="kept", keeps=True)
+            web.answers["/m.tflite"] = lambda h, w=wrong: h.reply(206, MODEL[30000:], Content_Range=w)
+            place.fails(web.url(), code=4, says="another part than was asked for")
+    with Web(m__tflite=lambda h: h.reply(206, MODEL, Content_Range=f"bytes 0-{n - 1}/{n}")) as web, Place() as place:
+        place.fails(web.url(), code=4, says="another part than was asked for")
+
+
 # ---- what is not ------------------------------------------------------------------------------------
 
 def test_a_file_that_is_not_there():
