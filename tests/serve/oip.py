@@ -270,7 +270,8 @@ def test_a_million_chunks_of_one_byte():
                 answer = peer.recv(65536)
             except OSError:
                 pass
-        assert answer[9:12] in (b"", b"400", b"413"), answer
+        # Not 400, by which all of them would have been read.
+        assert answer[9:12] in (b"", b"413"), answer
         server.json("GET", "/v2/health/live")
 
 
