@@ -185,11 +185,14 @@ static void *serve_peer(void *arg)
     bool go = send_output(peer);
 
     while (go) {
+        uint64_t heard = peer->heard_ns;
+
         go = read_some(peer, deadline);
         if (!scree_zmtp_is_amid(&peer->wire)) {
             shrink(&peer->wire.in);
             deadline = UINT64_MAX;
-        } else if (deadline == UINT64_MAX) {
+        } else if (deadline == UINT64_MAX || peer->heard_ns != heard) {
+            /* Of a new request, though the one before it may have ended in the same bytes. */
             deadline = now_ns() + REQUEST_MS * NS_A_MS;
         }
     }

@@ -5,6 +5,7 @@ Speaks ZMTP with a socket of its own; with python3-zmq, by that as well.
 
 usage: frigate.py SCREE MODELS-FOLDER [TEST...]
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -360,6 +361,41 @@ def test_strangers():
         peers[1].socket.close()
         time.sleep(0.2)
         assert Peer(server.zmq).detect(HEADER, PIXELS) != ZEROS
+
+
+def time_until_closed(peer, drip):
+    """Seconds; with a byte of `drip` a second."""
+    begin = time.monotonic()
+    peer.settimeout(1)
+    while time.monotonic() - begin < 60:
+        try:
+            peer.send(drip)
+            while peer.recv(65536):
+                pass
+            break
+        except TimeoutError:
+            pass
+        except OSError:
+            break
+    return time.monotonic() - begin
+
+
+def test_who_takes_too_long():
+    """A greeting and a request that never end; but not requests that are each begun with the one before."""
+    with start() as server, concurrent.futures.ThreadPoolExecutor() as threads:
+        silent = socket.create_connection(("127.0.0.1", server.zmq.split(":")[-1]))
+        endless, busy = Peer(server.zmq).socket, Peer(server.zmq)
+        endless.sendall(frame(b"", 1) + frame(b"{}", 1) + b"\2" + struct.pack(">Q", 1 << 30))
+        greets = threads.submit(time_until_closed, silent, b"")
+        asks = threads.submit(time_until_closed, endless, b"x")
+        request = frame(b"", 1) + frame(b"{}", 1) + frame(b"x" * 64, 0)
+        begin = time.monotonic()
+        busy.socket.sendall(request[:40])
+        while time.monotonic() - begin < 23:
+            busy.socket.sendall(request[40:] + request[:40])
+            assert busy.receive()[1] == bytes(480)
+            time.sleep(0.2)
+        assert 9 < greets.result() < 30 and 19 < asks.result() < 40, (greets.result(), asks.result())
 
 
 def test_what_it_takes_beside_the_model():
