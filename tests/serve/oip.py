@@ -6,6 +6,7 @@ usage: oip.py SCREE MODELS-FOLDER [TEST...]
 import base64
 import gzip
 import json
+import math
 import pathlib
 import re
 import socket
@@ -235,6 +236,13 @@ def test_too_many_outputs():
         infer(server, good, 400, outputs=[{"name": f"o{i}"} for i in range(100000)])
         infer(server, good * 17, 400)
         infer(server, good, 400, outputs=[{"name": "scores"}] * 2)
+        # A model that has as many, so that their number is no reason.
+        about = server.json("GET", "/v2/models/detector")
+        names = [{"name": output["name"]} for output in about["outputs"]]
+        picture = about["inputs"][0]
+        message = {"inputs": [{**picture, "data": [0] * math.prod(picture["shape"])}]}
+        for outputs, status in ((names, 200), (names[:1] * 2, 400)):
+            server.json("POST", "/v2/models/detector/infer", json.dumps({**message, "outputs": outputs}), status=status)
 
 
 def test_compressed_bodies():
