@@ -6,7 +6,7 @@
 
 #define MAX_ELEMENTS      (INT64_C(1) << 40) /* far over any model, far below overflow in bytes */
 #define MAX_TIMEOUT_NS    (UINT64_C(600) * 1000000000)
-#define BYTES_A_POINTER   4 /* of a request's arena for each byte it is read from, at most */
+#define BYTES_A_BYTE      8 /* of the arena for one that is read: a varint is an INT64 */
 #define ARENA_SPARE_BYTES ((size_t)64 << 10)
 
 /* Source: the protocol's "Tensor Data Types"; model_config.proto of Triton. */
@@ -53,7 +53,7 @@ void scree_oip_request_init(struct scree_oip_request *request, size_t n_bytes)
     request->is_gone = NULL;
     request->found = NULL;
     request->context = NULL;
-    if (!scree_mul_size(n_bytes, BYTES_A_POINTER, &limit) ||
+    if (!scree_mul_size(n_bytes, BYTES_A_BYTE, &limit) ||
         !scree_add_size(limit, ARENA_SPARE_BYTES, &limit))
         limit = SIZE_MAX;
     scree_arena_init(&request->arena, limit);

@@ -14,7 +14,9 @@
 #include "net/accept.h"
 #include "net/base64.h"
 #include "net/multipart.h"
+#include "net/pb.h"
 #include "serve/metrics.h"
+#include "serve/oip.h"
 #include "serve/repository.h"
 #include "serve/strict.h"
 #include "serve/turns.h"
@@ -752,6 +754,47 @@ static void test_strict_header(void **state)
     assert_true(scree_strict_header("A", 1, NULL, 0));
 }
 
+/* ---- tensors in requests ---- */
+
+#define N_NUMBERS 200000
+
+/* A number of one byte becomes one of eight. */
+static void test_small_numbers_of_wide_types(void **state)
+{
+    static struct scree_oip_request request;
+    struct scree_buffer body = {.limit = SIZE_MAX};
+    struct scree_error err;
+    size_t input, contents, numbers, dims;
+
+    (void)state;
+    input = scree_pb_begin(&body, 5);
+    scree_pb_add_text(&body, 1, "x");
+    scree_pb_add_text(&body, 2, "INT64");
+    dims = scree_pb_begin(&body, 3);
+    scree_pb_put_varint(&body, N_NUMBERS);
+    scree_pb_end(&body, dims);
+    contents = scree_pb_begin(&body, 5);
+    numbers = scree_pb_begin(&body, 3);
+    for (int i = 0; i < N_NUMBERS; i++)
+        scree_pb_put_varint(&body, (uint64_t)i % 128);
+    scree_pb_end(&body, numbers);
+    scree_pb_end(&body, contents);
+    scree_pb_end(&body, input);
+    assert_false(body.failed);
+    scree_oip_request_init(&request, body.n);
+    assert_int_equal(scree_oip_read_pb(&request, body.bytes, body.n, &err), 0);
+    assert_int_equal(request.n_inputs, 1);
+    assert_int_equal(request.inputs[0].n, N_NUMBERS * sizeof(int64_t));
+    for (int64_t i = 0; i < N_NUMBERS; i++) {
+        int64_t value;
+
+        memcpy(&value, request.inputs[0].bytes + (size_t)i * sizeof value, sizeof value);
+        assert_int_equal(value, i % 128);
+    }
+    scree_oip_request_done(&request);
+    scree_buffer_done(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -773,6 +816,7 @@ int main(void)
         cmocka_unit_test(test_base64_there_and_back),
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_model_names),
+        cmocka_unit_test(test_small_numbers_of_wide_types),
         cmocka_unit_test(test_strict_headers),
         cmocka_unit_test(test_strict_header),
     };
