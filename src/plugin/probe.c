@@ -121,7 +121,8 @@ static void on_deadline(void *context)
     const struct word word = {.look = {.reason = SCREE_REASON_PROBE_FAILED,
                                        .text = "the test convolution did not end in 10 seconds"}};
 
-    (void)kill(prober->child, SIGKILL);
+    if (prober->child > 0)
+        (void)kill(prober->child, SIGKILL);
     finish(prober, &word);
 }
 
@@ -157,7 +158,7 @@ static void on_timer(void *context)
     const struct scree_plugin_npu *npu;
 
     prober->timer.at_ns = scree_now_ns() + prober->every_ns;
-    if (!collect(prober) || prober->npus->n == 0)
+    if (prober->source.fd >= 0 || !collect(prober) || prober->npus->n == 0)
         return;
     prober->next += !prober->doubted;
     npu = &prober->npus->v[prober->next % prober->npus->n];

@@ -524,6 +524,32 @@ static void test_grpc_refusals_that_are_not_read(void **state)
     scree_grpc_free(server.grpc);
 }
 
+/* A server that goes on with what its client does not want to hear more of. */
+static void test_grpc_client_refuses(void **state)
+{
+    /* SETTINGS; HEADERS with HPACK's ":status: 200"; DATA with the prefix of a compressed message
+     * of a byte, and DATA with that byte; the trailer "grpc-status: 0". */
+    static const char answer[] = "\0\0\0\4\0\0\0\0\0\0\0\1\1\4\0\0\0\1\x88"
+                                 "\0\0\5\0\0\0\0\0\1\1\0\0\0\1\0\0\1\0\0\0\0\0\1x"
+                                 "\0\0\x0f\1\5\0\0\0\1\0\013grpc-status\0010";
+    struct talk talk;
+    size_t n;
+
+    (void)state;
+    start(&talk, &scree_grpc_default_limits);
+    (void)begin(&talk);
+    (void)scree_grpc_output(talk.client.grpc, &n);
+    scree_grpc_sent(talk.client.grpc, n);
+    assert_int_equal(
+        scree_grpc_feed(talk.client.grpc, (const uint8_t *)answer, sizeof answer - 1, 1, NULL), 0);
+    (void)scree_grpc_output(talk.client.grpc, &n);
+    assert_int_equal(talk.client.n_messages, 0);
+    assert_int_equal(talk.client.n_closed, 1);
+    assert_int_equal(talk.client.status, SCREE_GRPC_UNIMPLEMENTED);
+    assert_string_equal(talk.client.text, "compressed messages are not understood");
+    stop(&talk);
+}
+
 static void test_grpc_strangers(void **state)
 {
     static const char *const strangers[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -560,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_grpc_goes_away),
         cmocka_unit_test(test_grpc_rapid_reset),
         cmocka_unit_test(test_grpc_refusals_that_are_not_read),
+        cmocka_unit_test(test_grpc_client_refuses),
         cmocka_unit_test(test_grpc_strangers),
     };
 
