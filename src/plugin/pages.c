@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -271,10 +272,16 @@ static int listen_tcp(const char *where, struct scree_error *err)
     return rc;
 }
 
+static bool stat_socket(const struct scree_pages *http, struct stat *ret_stat)
+{
+    return http->socket[0] && stat(http->socket, ret_stat) == 0;
+}
+
 int scree_pages_start(struct scree_pages *http, struct scree_loop *loop, const char *listen,
                       unsigned (*page)(void *context, const char *path, struct scree_buffer *body),
                       void *context, struct scree_error *err)
 {
+    struct stat st;
     int fd, rc;
 
     *http = (struct scree_pages){.page = page, .context = context};
@@ -285,6 +292,10 @@ int scree_pages_start(struct scree_pages *http, struct scree_loop *loop, const c
     fd = http->socket[0] ? scree_unix_listen(listen + 5, err) : listen_tcp(listen, err);
     if (fd < 0)
         return fd;
+    if (stat_socket(http, &st)) {
+        http->device = st.st_dev;
+        http->inode = st.st_ino;
+    }
     http->loop = loop;
     http->source = (struct scree_source){.fd = fd, .ready = on_accept, .context = http};
     http->timer = (struct scree_timer){.due = on_timer, .context = http};
@@ -297,11 +308,14 @@ int scree_pages_start(struct scree_pages *http, struct scree_loop *loop, const c
 
 void scree_pages_done(struct scree_pages *http)
 {
+    struct stat st;
+
     if (!http->loop)
         return;
     for (int i = 0; i < SCREE_PAGES_CONNECTIONS; i++)
         close_connection(&http->connections[i]);
-    scree_loop_close(http->loop, &http->source);
-    if (http->socket[0])
+    /* Another instance may have put its own in the place. */
+    if (stat_socket(http, &st) && st.st_dev == http->device && st.st_ino == http->inode)
         (void)unlink(http->socket);
+    scree_loop_close(http->loop, &http->source);
 }

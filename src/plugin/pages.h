@@ -7,6 +7,8 @@
 #ifndef SCREE_PLUGIN_PAGES_H
 #define SCREE_PLUGIN_PAGES_H
 
+#include <sys/types.h>
+
 #include "net/buffer.h"
 #include "plugin/loop.h"
 
@@ -33,6 +35,8 @@ struct scree_pages {
     struct scree_source source;
     struct scree_timer timer;
     char socket[108]; /* the path of a unix socket, "" for TCP */
+    dev_t device;     /* with the inode, which file there is ours */
+    ino_t inode;
     struct scree_pages_connection connections[SCREE_PAGES_CONNECTIONS];
 };
 
@@ -47,7 +51,7 @@ int scree_pages_start(struct scree_pages *http, struct scree_loop *loop, const c
                       unsigned (*page)(void *context, const char *path, struct scree_buffer *body),
                       void *context, struct scree_error *err);
 
-/* Accepts an all-zero one. */
+/* Closes everything, and removes the socket if it is still ours. Accepts an all-zero one. */
 void scree_pages_done(struct scree_pages *http);
 
 #endif

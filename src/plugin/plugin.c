@@ -70,13 +70,15 @@ static void update_cdi(struct scree_plugin *plugin)
     (void)snprintf(plugin->offer.cdi_kind, sizeof plugin->offer.cdi_kind, "%s", rc < 0 ? "" : kind);
 }
 
-static void update_condition(const struct scree_plugin *plugin)
+static void update_condition(struct scree_plugin *plugin)
 {
     struct scree_error err;
+    bool failed = plugin->options->condition_file[0] &&
+                  scree_condition_write(&plugin->npus, plugin->options->condition_file, &err) < 0;
 
-    if (plugin->options->condition_file[0] &&
-        scree_condition_write(&plugin->npus, plugin->options->condition_file, &err) < 0)
+    if (failed && !plugin->condition_failed)
         SCREE_JOURNAL(ERROR, "no condition file", {"reason", err.text});
+    plugin->condition_failed = failed;
 }
 
 /* One look at everything; true if something changed. */
@@ -115,13 +117,15 @@ static void on_look(void *context)
         plugin->front->changed(plugin->front_state);
 }
 
-/* Somebody may have cleaned up the folder. */
+/* Somebody may have cleaned up the folder, and a disk that was full have room again. */
 static void on_tend(void *context)
 {
     struct scree_plugin *plugin = context;
 
     plugin->tend.at_ns = scree_now_ns() + TEND_NS;
     update_cdi(plugin);
+    if (plugin->condition_failed)
+        update_condition(plugin);
 }
 
 /* ---- the node's other files ------------------------------------------------------------------ */

@@ -45,7 +45,7 @@ struct scree_plugin {
     struct scree_kmsg kmsg;
     struct scree_prober prober;
     struct scree_pages http;
-    bool tree_failed, cdi_failed; /* so that it is logged once */
+    bool tree_failed, cdi_failed, condition_failed; /* so that it is logged once */
     uint64_t n_cdi_writes;
 };
 

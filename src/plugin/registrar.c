@@ -175,7 +175,9 @@ static void check(struct scree_registrar *r)
         r->registered = false;
         r->seen_ns = scree_now_ns();
     }
-    if (!r->registered && r->call_ns == 0 && r->retry.at_ns == 0)
+    /* The kubelet would be told of the other instance's socket, and let go of it to call it anew.
+     */
+    if (!r->registered && r->call_ns == 0 && r->retry.at_ns == 0 && !r->server->displaced)
         start_call(r, path);
 }
 

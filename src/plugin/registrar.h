@@ -9,7 +9,8 @@
  *
  * The kubelet calls back before it answers, so this never waits. Its socket is known by its inode
  * and its time: a kubelet that was restarted has another. inotify tells of that at once; a look
- * every second makes sure of it.
+ * every second makes sure of it. While another instance has the plugin's own socket it is not for
+ * this one to register.
  *
  * Memory: owns its descriptors and one connection. */
 #ifndef SCREE_PLUGIN_REGISTRAR_H

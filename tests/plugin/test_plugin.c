@@ -418,6 +418,33 @@ static void test_kubelet_is_silent(void **state)
     fake_end(&fake);
 }
 
+/* Two at once, as while one version takes over from another: the first one waits, and when it ends
+ * takes nothing away that the second has made. */
+static void test_two_instances(void **state)
+{
+    struct fake_kubelet fake;
+    char path[FAKE_PATH];
+    pid_t first, second;
+
+    (void)state;
+    begin(&fake, NULL);
+    first = fake.plugin;
+    fake_start_plugin(&fake, NULL);
+    second = fake.plugin;
+    assert_true(fake_run(&fake, is_registered_twice, 10000));
+    fake_watch(&fake, fake_endpoint(&fake, path));
+    assert_true(fake_run(&fake, is_healthy, 5000));
+    (void)fake_run(&fake, NULL, 6000);
+    assert_int_equal(fake.registration.n, 2);
+    fake.plugin = first;
+    assert_int_equal(fake_stop_plugin(&fake), 0);
+    fake.plugin = second;
+    assert_int_equal(access(path, F_OK), 0);
+    assert_true(is_healthy(&fake));
+    assert_true(fake_metric(&fake, "npu_plugin_streams") == 1);
+    fake_end(&fake);
+}
+
 /* ---- health ---------------------------------------------------------------------------------- */
 
 static double wait_ms(struct fake_kubelet *fake, bool (*is_so)(struct fake_kubelet *fake))
@@ -620,6 +647,32 @@ static void test_condition_file(void **state)
     fake_machine(&fake, 1, 3, 0, "");
     assert_true(fake_run(&fake, is_healthy, 5000));
     assert_condition(path, "\"status\":\"True\",\"reason\":\"NpuReady\"");
+    fake_end(&fake);
+}
+
+static bool has_condition(struct fake_kubelet *fake)
+{
+    char path[FAKE_PATH];
+
+    (void)snprintf(path, sizeof path, "%s/later/condition.json", fake->dir);
+    return access(path, R_OK) == 0;
+}
+
+/* Where it cannot be written it is tried again, though nothing changes. */
+static void test_condition_file_comes_later(void **state)
+{
+    struct fake_kubelet fake;
+    char path[FAKE_PATH];
+
+    (void)state;
+    fake_start(&fake);
+    (void)snprintf(path, sizeof path, "%s/later/condition.json", fake.dir);
+    fake_kubelet_begin(&fake);
+    fake_start_plugin(&fake, IDS("--condition-file", path));
+    assert_true(fake_run(&fake, is_registered, 10000));
+    (void)snprintf(path, sizeof path, "%s/later", fake.dir);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_true(fake_run(&fake, has_condition, 20000));
     fake_end(&fake);
 }
 
@@ -961,12 +1014,14 @@ int main(void)
         cmocka_unit_test(test_stream_is_dropped),
         cmocka_unit_test(test_kubelet_refuses),
         cmocka_unit_test(test_kubelet_is_silent),
+        cmocka_unit_test(test_two_instances),
         cmocka_unit_test(test_health_flips),
         cmocka_unit_test(test_device_is_renumbered),
         cmocka_unit_test(test_module_comes_later),
         cmocka_unit_test(test_kernel_log),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_condition_file),
+        cmocka_unit_test(test_condition_file_comes_later),
         cmocka_unit_test(test_time_leaps),
 #ifdef WITH_EMU
         cmocka_unit_test(test_clock_is_set),
