@@ -1,5 +1,6 @@
 #include "plugin/kmsg.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -9,7 +10,8 @@
 #include "base/clock.h"
 #include "plugin/journal.h"
 
-#define MINUTE_NS UINT64_C(60000000000)
+#define MINUTE_NS        UINT64_C(60000000000)
+#define MAX_PROCESS_NAME 15
 
 const char *scree_kernel_event_name(enum scree_kernel_event event)
 {
@@ -28,6 +30,24 @@ static bool has(const char *line, size_t n, const char *word)
     return false;
 }
 
+/* Whether the driver wrote it: "rocket fdab0000.npu: ...". Processes have the kernel log their
+ * names, at the beginning of lines too; these have 15 characters, and nothing behind them that a
+ * device's name would have. */
+static bool is_of_driver(const char *text, size_t n)
+{
+    static const char driver[] = "rocket ";
+    const char *colon = memchr(text, ':', n);
+    size_t length = colon ? (size_t)(colon - text) : 0;
+
+    if (length <= MAX_PROCESS_NAME || memcmp(text, driver, sizeof driver - 1) != 0 ||
+        memcmp(colon - 4, ".npu", 4) != 0)
+        return false;
+    for (size_t i = sizeof driver - 1; i < length; i++)
+        if (!isalnum((unsigned char)text[i]) && text[i] != '.')
+            return false;
+    return true;
+}
+
 int scree_kernel_event_of(const char *line, size_t n)
 {
     const char *text = memchr(line, ';', n); /* "3,412,5123456,-;text" */
@@ -38,9 +58,9 @@ int scree_kernel_event_of(const char *line, size_t n)
     }
     if (!has(line, n, "rocket") && !has(line, n, ".npu"))
         return -1;
-    if (has(line, n, "timed out") || has(line, n, "timeout"))
+    if (is_of_driver(line, n) && (has(line, n, "timed out") || has(line, n, "timeout")))
         return SCREE_KERNEL_TIMEOUT;
-    if (has(line, n, "reset"))
+    if (is_of_driver(line, n) && has(line, n, "reset"))
         return SCREE_KERNEL_RESET;
     return has(line, n, "fail") || has(line, n, "error") || has(line, n, "fault")
                ? SCREE_KERNEL_ERROR

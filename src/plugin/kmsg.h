@@ -20,7 +20,8 @@ enum scree_kernel_event {
 /* "timeout", "reset", "error". */
 const char *scree_kernel_event_name(enum scree_kernel_event event);
 
-/* What a line of the log, char[n], tells of the NPU; -1 if nothing. Pure. */
+/* What a line of the log, char[n], tells of the NPU; -1 if nothing. Timeouts and resets, which say
+ * that it is not to be used, are of the driver's own lines alone: no pod can make one. Pure. */
 int scree_kernel_event_of(const char *line, size_t n);
 
 #define SCREE_KERNEL_REMEMBERED 64

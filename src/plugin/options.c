@@ -158,11 +158,12 @@ static bool is_group(const char *text)
 
 static int check(const struct scree_plugin_options *o, struct scree_error *err)
 {
-    /* A CDI class begins with a letter, and sockets have short names. */
+    /* A CDI vendor and class begin with a letter, and sockets have short names. */
     if (!scree_plugin_is_resource(o->resource) || strlen(o->resource) > 64 ||
+        !isalpha((unsigned char)o->resource[0]) ||
         !isalpha((unsigned char)strchr(o->resource, '/')[1]))
         return scree_fail(err, EINVAL,
-                          "--resource: DOMAIN/NAME of at most 64 characters, NAME begins with a "
+                          "--resource: DOMAIN/NAME of at most 64 characters, both begin with a "
                           "letter, DOMAIN is not kubernetes.io: not \"%s\"",
                           o->resource);
     if (!is_one_of(o->route, (const char *const[]){"auto", "kubelet", "watcher", NULL}))

@@ -213,7 +213,8 @@ static void test_bad_options(void **state)
                                            {"--require-group", "x"},
                                            {"--exclusive=2", NULL},
                                            {"--resource", "kubernetes.io/npu"},
-                                           {"--resource", "a.b/3588"}};
+                                           {"--resource", "a.b/3588"},
+                                           {"--resource", "3.b/npu"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -267,6 +268,14 @@ static void test_kernel_events(void **state)
         {"3,1,2,-;rocket fdab0000.npu: probe with driver rocket failed", SCREE_KERNEL_ERROR},
         {"6,1,2,-;rocket fdab0000.npu: Rockchip NPU core 0 version: 1179210309", -1},
         {"3,1,2,-;mmc0: timed out", -1},
+        /* What anybody can have the kernel say, by the name of a process. */
+        {"6,1,2,-;rocket timeout[7]: segfault at 0 ip 0 sp 0 error 4", SCREE_KERNEL_ERROR},
+        {"6,1,2,-;rocket a.npu: x[7]: segfault at 0 ip 0 sp 0 in reset[0+1]", SCREE_KERNEL_ERROR},
+        {"3,1,2,-;Memory cgroup out of memory: Killed process 7 (rocket timeout)", -1},
+        {"4,1,2,-;rocket ab.npu/7: potentially unexpected fatal signal, reset", -1},
+        {"4,1,2,-;rocket ab.npu: page allocation failure: order:0 timeout", SCREE_KERNEL_ERROR},
+        {"rocket", -1},
+        {"rocket :                .npu: timeout", -1},
         {"", -1},
         {";", -1},
     };
