@@ -38,6 +38,7 @@ struct scree_zmq_peer {
     struct scree_zmq *zmq;
     _Atomic enum place place;
     atomic_uint_fast64_t heard_ns; /* when its last request was answered, or it came */
+    atomic_bool is_at_work;        /* a request is being answered */
     pthread_t thread;
     int fd;
     struct scree_zmtp wire;
@@ -52,7 +53,9 @@ struct scree_zmq {
     int listener, stop; /* stop: readable from when all is to end */
     char endpoint[MAX_ENDPOINT];
     const char *path; /* of ipc, in endpoint; NULL: tcp */
-    bool is_bound, is_running;
+    dev_t device;     /* with the inode, which file there is ours; 0: none */
+    ino_t inode;
+    bool is_running;
     pthread_t thread;
     atomic_uint_fast64_t told_ns; /* when the last error was told */
     struct scree_zmq_peer *peers; /* [SCREE_ZMQ_MAX_PEERS] */
@@ -129,8 +132,10 @@ static bool go_on(struct scree_zmq_peer *peer, int rc, const struct scree_error 
         return false;
     }
     if (rc > 0) {
+        peer->is_at_work = true;
         peer->zmq->answer(peer->zmq->context, peer);
         peer->heard_ns = now_ns();
+        peer->is_at_work = false;
     }
     return send_output(peer);
 }
@@ -211,7 +216,8 @@ static void join_peer(struct scree_zmq_peer *peer)
     peer->place = PLACE_FREE;
 }
 
-/* A place for a new peer; NULL: there is none. */
+/* A place for a new peer; NULL: there is none. Who waits for an answer is not silent, and to wait
+ * for its thread would keep all others out. */
 static struct scree_zmq_peer *find_place(struct scree_zmq *zmq)
 {
     struct scree_zmq_peer *silent = NULL;
@@ -223,10 +229,10 @@ static struct scree_zmq_peer *find_place(struct scree_zmq *zmq)
             join_peer(peer);
         if (peer->place == PLACE_FREE)
             return peer;
-        if (!silent || peer->heard_ns < silent->heard_ns)
+        if (!peer->is_at_work && (!silent || peer->heard_ns < silent->heard_ns))
             silent = peer;
     }
-    if (now_ns() - silent->heard_ns < SILENCE_MS * NS_A_MS)
+    if (!silent || now_ns() - silent->heard_ns < SILENCE_MS * NS_A_MS)
         return NULL;
     (void)shutdown(silent->fd, SHUT_RDWR);
     join_peer(silent);
@@ -368,7 +374,7 @@ static bool parse_ipc(const char *path, struct address *ret)
 }
 
 /* Takes away a socket that nobody listens on any more. Any other file is refused in the same way,
- * and is not ours. */
+ * and is not ours. A listener whose line is full is asked without waiting in it. */
 static void remove_stale(const struct address *address)
 {
     struct stat st;
@@ -376,12 +382,33 @@ static void remove_stale(const struct address *address)
 
     if (lstat(address->of.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
     if (connect(fd, &address->of.any, address->n) < 0 && errno == ECONNREFUSED)
         (void)unlink(address->of.un.sun_path);
     (void)close(fd);
+}
+
+static void note_own(struct scree_zmq *zmq)
+{
+    struct stat st;
+
+    if (lstat(zmq->path, &st) < 0)
+        return;
+    zmq->device = st.st_dev;
+    zmq->inode = st.st_ino;
+}
+
+/* Takes the socket away, if nobody has put another in its place. No other file has its number as
+ * long as it is open. */
+static void remove_own(const struct scree_zmq *zmq)
+{
+    struct stat st;
+
+    if (zmq->inode && lstat(zmq->path, &st) == 0 && st.st_dev == zmq->device &&
+        st.st_ino == zmq->inode)
+        (void)unlink(zmq->path);
 }
 
 /* Writes the port that the system chose into the endpoint. */
@@ -422,8 +449,9 @@ static int open_listener(struct scree_zmq *zmq, struct scree_error *err)
                           : errno == EACCES   ? EACCES
                                               : EIO,
                           "cannot listen on %s: %s", zmq->endpoint, strerror(errno));
-    zmq->is_bound = true;
-    if (!zmq->path)
+    if (zmq->path)
+        note_own(zmq);
+    else
         tell_port(zmq);
     return 0;
 }
@@ -483,10 +511,9 @@ void scree_zmq_free(struct scree_zmq *zmq)
             if (zmq->peers[i].place != PLACE_FREE)
                 join_peer(&zmq->peers[i]);
     }
+    remove_own(zmq);
     if (zmq->listener >= 0)
         (void)close(zmq->listener);
-    if (zmq->is_bound && zmq->path)
-        (void)unlink(zmq->path);
     if (zmq->stop >= 0)
         (void)close(zmq->stop);
     free(zmq->peers);

@@ -6,8 +6,8 @@
  *
  * A thread a peer: there are as many as detectors of a camera recorder, and nothing then stands
  * between a request and the model. A peer has 10 s to greet, 20 s for a request that it has begun,
- * 10 s to take an answer. When all places are taken, a peer that has been silent for a minute has
- * to leave for a new one (ZeroMQ connects again by itself).
+ * 10 s to take an answer. When all places are taken, a peer that has been silent for a minute and
+ * waits for no answer has to leave for a new one (ZeroMQ connects again by itself).
  *
  * Memory: up to 4 MiB a peer. Threads: new and free belong to one; answer runs on many. */
 #ifndef SCREE_SERVE_ZMQ_H
