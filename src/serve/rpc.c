@@ -51,6 +51,7 @@ static void check_unread(struct scree_rpc_call *call, uint64_t now)
     bool is_finished = scree_grpc_is_finished(call->grpc);
     size_t n = scree_grpc_waiting(call->grpc);
 
+    scree_rpc_call_let_go(call);
     if ((n == 0 && !is_finished) || n < call->n_unread || call->unread_since_ns == 0)
         call->unread_since_ns = n > 0 || is_finished ? now : 0;
     else if (now - call->unread_since_ns >

@@ -19,7 +19,8 @@
  *
  * Hostile peers: connections (of one address), calls, bytes in flight, the time for a message, for
  * an answer to be taken and between calls are limited, and what one connection has at work stays
- * bounded however often it cancels. A connection that sends messages faster than they are answered
+ * bounded however often it cancels. Answers that wait for their peer, but for the first of each
+ * call, are bytes in flight as well. A connection that sends messages faster than they are answered
  * is not read from.
  *
  * Memory: the connection's; a call at work outlives its connection. Threads: all but handlers on

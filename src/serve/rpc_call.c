@@ -17,6 +17,27 @@ bool scree_rpc_reserve(struct scree_rpc *rpc, size_t n)
     return true;
 }
 
+void scree_rpc_call_let_go(struct scree_rpc_call *call)
+{
+    size_t waiting = call->grpc ? scree_grpc_waiting(call->grpc) : 0;
+
+    if (call->n_held <= waiting)
+        return;
+    call->connection->rpc->n_bytes -= call->n_held - waiting;
+    call->n_held = waiting;
+}
+
+bool scree_rpc_call_hold(struct scree_rpc_call *call, size_t n)
+{
+    scree_rpc_call_let_go(call);
+    if (scree_grpc_waiting(call->grpc) == 0)
+        return true;
+    if (!scree_rpc_reserve(call->connection->rpc, n))
+        return false;
+    call->n_held += n;
+    return true;
+}
+
 /* How much a message adds to what holds reading up. That of a call of one message does not: it
  * waits for its call's end, which is to be read, and calls are few. */
 static uint32_t weight(const struct scree_rpc_call *call)
@@ -143,6 +164,7 @@ void scree_rpc_call_end(struct scree_rpc_call *call)
         rpc->calls = call->next;
     scree_rpc_call_drop(call);
     scree_rpc_call_forget(call);
+    scree_rpc_call_let_go(call);
     rpc->n_bytes -= call->n_reserved;
     scree_buffer_done(&call->reply);
     scree_buffer_done(&call->told);

@@ -80,6 +80,7 @@ struct scree_rpc_call {
     uint64_t unread_since_ns;  /* when the peer began not to take the answer; 0: it does */
     size_t n_unread;           /* then */
     size_t n_reserved;         /* of the budget, for messages that are not there yet */
+    size_t n_held;             /* of the budget, for answers that wait behind another */
     size_t n_answered;
     bool is_working, has_ended; /* ended: by the peer */
     atomic_bool is_gone;
@@ -107,6 +108,13 @@ void scree_rpc_call_end(struct scree_rpc_call *call);
 
 /* Takes n bytes of the budget for bytes in flight; false: there are not so many. */
 bool scree_rpc_reserve(struct scree_rpc *rpc, size_t n);
+
+/* Takes what an answer of n bytes will need of the budget if another waits before it that the peer
+ * has not taken; false: there is not so much. An answer alone needs none. */
+bool scree_rpc_call_hold(struct scree_rpc_call *call, size_t n);
+
+/* Gives back what answers that the peer has taken, or will not take any more, had of it. */
+void scree_rpc_call_let_go(struct scree_rpc_call *call);
 
 /* Adds a message, bytes u8[n], to those that wait; false: no memory. */
 bool scree_rpc_call_push(struct scree_rpc_call *call, const uint8_t *bytes, size_t n,

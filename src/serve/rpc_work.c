@@ -91,6 +91,8 @@ static bool send_reply(struct scree_rpc_call *call)
         return false;
     if (call->status == SCREE_GRPC_OK && call->reply.failed)
         scree_rpc_fail(call, SCREE_GRPC_RESOURCE_EXHAUSTED, "no memory for the answer");
+    if (call->status == SCREE_GRPC_OK && !scree_rpc_call_hold(call, call->reply.n))
+        scree_rpc_fail(call, SCREE_GRPC_RESOURCE_EXHAUSTED, "answers wait that are not taken");
     if (call->status == SCREE_GRPC_OK &&
         scree_grpc_send(call->grpc, call->reply.bytes, call->reply.n, &err) < 0)
         scree_rpc_fail(call, SCREE_GRPC_RESOURCE_EXHAUSTED, err.text);

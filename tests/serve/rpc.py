@@ -662,6 +662,36 @@ def test_a_stream_that_failed_holds_up_nobody():
         is_alive(server)
 
 
+def test_answers_of_a_stream_are_counted():
+    """A client that asks on and does not take its answers: they may not fill the memory."""
+    body = message(request([tensor()], [PIXELS], extra=field(3, "x" * 100000)))
+    with Rpc("--max-body", "1000000", "--max-bodies", "1000000", "--log-format", "logfmt",
+             "--log-level", "debug") as server:
+        done = 0
+        for _ in range(2):  # what they had is given back
+            before = len(server.log)
+            with socket.create_connection(("127.0.0.1", server.rpc_port()), 20) as peer:
+                peer.sendall(PREFACE + frame(4, 0, 0, b"\0\4\0\0\0\0"))  # INITIAL_WINDOW_SIZE 0
+                assert any(kind == 4 for kind, *_ in frames(peer))
+                peer.sendall(frame(4, 1, 0) +  # larger windows for what the server reads
+                             frame(1, 4, 1, headers(SERVICE + "ModelStreamInfer")))
+                for _ in range(10):
+                    peer.sendall(b"".join(frame(0, 0, 1, body[i:i + 16384])
+                                          for i in range(0, len(body), 16384)))
+                    done += 1
+                    wait_for(lambda: server.json("GET", "/v2/models/classifier/stats")[
+                        "model_stats"][0]["inference_count"] == done)
+                time.sleep(0.5)
+                peer.sendall(frame(4, 0, 0, b"\0\4\0\x7f\xff\xff") +  # now it takes them
+                             frame(8, 0, 0, b"\0\x7f\xff\xff"))
+                found = frames(peer)
+            n = sum(len(payload) for kind, *_, payload in found if kind == 0)
+            assert 100000 < n < 1000000, n
+            assert any("ModelStreamInfer" in line and "grpc_status=8 " in line
+                       for line in server.log[before:]), server.log[before:]
+        is_alive(server)
+
+
 def test_refused_at_work():
     """A stream breaks the rules while a message of it is at work and answers wait for a window."""
     with Rpc("--send-timeout", "4000") as server:
