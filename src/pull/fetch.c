@@ -300,13 +300,21 @@ static int check_size(struct fetch *fetch, uint64_t total)
     return 0;
 }
 
+/* A part of a file that is not the one that was begun, by their ETags: of a server that does not
+ * know If-Range. */
+static bool is_another(const struct fetch *fetch)
+{
+    return *fetch->etag && *fetch->state.etag && strcmp(fetch->etag, fetch->state.etag) != 0;
+}
+
 /* The body begins: behind what is there, or in its place. */
 static int begin_body(struct fetch *fetch, long status)
 {
     curl_off_t length = -1;
 
     fetch->begun = true;
-    if (status == 206 && (!fetch->from || !fetch->has_range || fetch->range_from != fetch->n))
+    if (status == 206 &&
+        (!fetch->from || !fetch->has_range || fetch->range_from != fetch->n || is_another(fetch)))
         return scree_fail(fetch->err, EBADMSG,
                           "%s: the server sent another part than was asked for", fetch->shown);
     if (status == 200) {

@@ -249,6 +249,25 @@ def test_resume_of_another_file():
         web.answers["/m.tflite"] = other
         answer = place.pull(web.url())
         assert answer["resumed_bytes"] == 0 and answer["sha256"] == hashlib.sha256(other).hexdigest(), answer
+    # By a server that does not know If-Range: labels have nothing but the ETag to tell it by.
+    def part(handler):
+        first = int(handler.headers.get("Range", "bytes=0-").split("=")[1].rstrip("-"))
+        more = {"Content_Range": f"bytes {first}-{len(LABELS) - 1}/{len(LABELS)}"} if first else {}
+        handler.reply(206 if first else 200, LABELS[first:], ETag='"2"', **more)
+
+    def begun(handler):
+        handler.send_response(200)
+        handler.send_header("ETag", '"1"')
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"x" * 20)
+        handler.close_connection = True
+    with Web(m__tflite=MODEL, l__txt=begun) as web, Place() as place:
+        words = ("shapes", *catalog(web, place, labels={"url": web.url("/l.txt")}))
+        place.fails(*words, code=1, says="what came is kept", keeps=True)
+        web.answers["/l.txt"] = part
+        place.pull(*words)
+        assert place.files()["shapes/1/labels.txt"] == LABELS
     # The kept part is damaged, which only the digest tells.
     with Web(m__tflite=cut_at(30000)) as web, Place() as place:
         place.fails(web.url(), "--sha256", DIGEST, code=1, says="kept", keeps=True)
