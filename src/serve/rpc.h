@@ -53,7 +53,8 @@ struct scree_rpc_method {
     scree_rpc_handler_fn *handle;
 };
 
-/* Whether the one who calls may. Errors: any; the call ends with scree_rpc_status() of it. */
+/* Whether the one who calls may; of a stream each further message is asked for as well. Errors:
+ * any; the call ends with scree_rpc_status() of it. */
 typedef int scree_rpc_gate_fn(void *context, const struct scree_rpc_method *method,
                               const char *peer, const char *authorization, struct scree_error *err);
 

@@ -13,6 +13,21 @@
 #define READ_BYTES  ((size_t)64 << 10)
 #define READS_A_RUN 4 /* of one connection, so that others have their turn */
 
+/* Whether the one who calls may; else the call ends, with the status that is returned. */
+static enum scree_grpc_status ask_gate(struct scree_rpc_call *call)
+{
+    const struct scree_rpc_connection *connection = call->connection;
+    const struct scree_rpc *rpc = connection->rpc;
+    struct scree_error err;
+    int rc = rpc->options.gate(rpc->options.context, call->method, connection->peer,
+                               scree_grpc_header(call->grpc, "authorization"), &err);
+
+    if (rc >= 0)
+        return SCREE_GRPC_OK;
+    scree_rpc_call_finish(call, scree_rpc_status(rc), err.text);
+    return scree_rpc_status(rc);
+}
+
 /* ---- what net/grpc.h tells ---- */
 
 static enum scree_grpc_status on_opened(void *context, struct scree_grpc_call *grpc)
@@ -20,8 +35,6 @@ static enum scree_grpc_status on_opened(void *context, struct scree_grpc_call *g
     struct scree_rpc_connection *connection = context;
     struct scree_rpc *rpc = connection->rpc;
     struct scree_rpc_call *call = scree_rpc_call_new(connection, grpc);
-    struct scree_error err;
-    int rc;
 
     if (!call)
         return SCREE_GRPC_RESOURCE_EXHAUSTED;
@@ -33,11 +46,7 @@ static enum scree_grpc_status on_opened(void *context, struct scree_grpc_call *g
         scree_rpc_call_finish(call, SCREE_GRPC_UNAVAILABLE, "shutting down");
         return SCREE_GRPC_UNAVAILABLE;
     }
-    rc = rpc->options.gate(rpc->options.context, call->method, connection->peer,
-                           scree_grpc_header(grpc, "authorization"), &err);
-    if (rc < 0)
-        scree_rpc_call_finish(call, scree_rpc_status(rc), err.text);
-    return rc < 0 ? scree_rpc_status(rc) : SCREE_GRPC_OK;
+    return ask_gate(call);
 }
 
 static bool on_admit(void *context, struct scree_grpc_call *grpc, size_t n)
@@ -62,6 +71,9 @@ static void take_message(void *context, struct scree_grpc_call *grpc, const uint
     bool is_stream = call->method->flags & SCREE_RPC_STREAM;
 
     call->awaited_until_ns = UINT64_MAX;
+    if (is_stream && call->has_message && ask_gate(call) != SCREE_GRPC_OK)
+        return;
+    call->has_message = true;
     if (!is_stream && (call->first || call->message))
         scree_rpc_call_finish(call, SCREE_GRPC_INVALID_ARGUMENT, "this call has one message");
     else if (!scree_rpc_call_push(call, bytes, n, is_packed))
@@ -241,11 +253,14 @@ static void set_peer(struct scree_rpc_connection *connection,
                      const struct sockaddr_storage *address)
 {
     const void *v4 = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    const void *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    bool is_mapped = address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6);
 
-    if (address->ss_family == AF_INET || address->ss_family == AF_INET6)
-        (void)inet_ntop(address->ss_family, address->ss_family == AF_INET ? v4 : v6,
-                        connection->peer, sizeof connection->peer);
+    if (address->ss_family == AF_INET || is_mapped)
+        (void)inet_ntop(AF_INET, is_mapped ? &v6->s6_addr[12] : v4, connection->peer,
+                        sizeof connection->peer);
+    else if (address->ss_family == AF_INET6)
+        (void)inet_ntop(AF_INET6, v6, connection->peer, sizeof connection->peer);
 }
 
 static bool may_connect(const struct scree_rpc *rpc, const struct scree_rpc_connection *candidate)

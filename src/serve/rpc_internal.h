@@ -82,7 +82,7 @@ struct scree_rpc_call {
     size_t n_reserved;         /* of the budget, for messages that are not there yet */
     size_t n_held;             /* of the budget, for answers that wait behind another */
     size_t n_answered;
-    bool is_working, has_ended; /* ended: by the peer */
+    bool is_working, has_message, has_ended; /* has_message: one came; ended: by the peer */
     atomic_bool is_gone;
     struct scree_buffer plain;       /* the message at work, if it came compressed */
     struct scree_buffer reply, told; /* told: what a watcher knows */

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "device/discover.h"
 #include "serve/listen.h"
 #include "serve/sandbox.h"
@@ -114,6 +115,15 @@ static struct scree_http_limits http_limits(const struct scree_server_options *o
     };
 }
 
+/* As for requests by HTTP: what is open to all is not counted. */
+static int check_rate(struct scree_server *server, const char *peer, struct scree_error *err)
+{
+    if (!server->rate || scree_rate_take(server->rate, peer, scree_now_ns()) == 0)
+        return 0;
+    scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, "reason=\"rate_limit\"", 1);
+    return scree_fail(err, E2BIG, "too many requests of this client");
+}
+
 static int rpc_gate(void *context, const struct scree_rpc_method *method, const char *peer,
                     const char *authorization, struct scree_error *err)
 {
@@ -122,8 +132,11 @@ static int rpc_gate(void *context, const struct scree_rpc_method *method, const 
     enum scree_scope scope = method->flags & SCREE_RPC_ADMIN  ? SCREE_SCOPE_ADMIN
                              : method->flags & SCREE_RPC_OPEN ? SCREE_SCOPE_OPEN
                                                               : SCREE_SCOPE_INFER;
-    int rc = scree_access_check(&server->access, scope, &credentials, err);
+    int rc = scope == SCREE_SCOPE_OPEN ? 0 : check_rate(server, peer, err);
 
+    if (rc < 0)
+        return rc;
+    rc = scree_access_check(&server->access, scope, &credentials, err);
     if (rc < 0)
         scree_api_count_refusal(server, rc);
     return rc;

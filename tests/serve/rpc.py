@@ -709,6 +709,35 @@ def test_refused_at_work():
         is_alive(server)
 
 
+def test_rate():
+    """One bucket for a client's requests by HTTP, its calls and the messages of its streams."""
+    def statuses():
+        return [(line.split("path=")[1].split()[0].split("/")[-1], line.split("grpc_status=")[1].split()[0])
+                for line in server.log if "grpc_status=" in line]
+
+    def good(stream):
+        body = message(GOOD)
+        return frame(0, 0, stream, body[:16384]) + frame(0, 0, stream, body[16384:])
+    with Rpc("--address", "", "--rate", "0.001", "--burst", "5", "--log-format", "logfmt", "--log-level", "debug") as server:
+        server.json("POST", "/infer", PICTURE)
+        with connect(server) as peer:
+            peer.sendall(frame(1, 4, 1, headers(SERVICE + "ModelMetadata")) +
+                         frame(0, 1, 1, message(field(1, "classifier"))))
+            wait_for(lambda: statuses() == [("ModelMetadata", "0")])
+            peer.sendall(frame(1, 4, 3, headers(SERVICE + "ModelStreamInfer")) + good(3) + frame(4, 1, 0))
+            for _ in range(2):
+                peer.sendall(good(3))
+            assert statuses() == [("ModelMetadata", "0")]  # five tokens are gone
+            peer.sendall(good(3))
+            wait_for(lambda: statuses()[1:] == [("ModelStreamInfer", "8")])
+            peer.sendall(frame(1, 4, 5, headers(SERVICE + "ModelMetadata")))
+            wait_for(lambda: statuses()[2:] == [("ModelMetadata", "8")])
+            peer.sendall(frame(1, 5, 7, headers(SERVICE + "ServerLive")) + frame(0, 1, 7, message(b"")))
+        server.json("POST", "/infer", PICTURE, status=429)
+        is_alive(server)
+        assert all("peer=127.0.0.1 " in line for line in server.log if "grpc_status=" in line), server.log
+
+
 def test_too_many_of_one_address():
     with Rpc("--max-connections-per-ip", "4") as server:
         peers = [connect(server) for _ in range(4)]
