@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 int scree_fail(struct scree_error *err, int code, const char *format, ...)
 {
     va_list args;
@@ -14,6 +16,7 @@ int scree_fail(struct scree_error *err, int code, const char *format, ...)
         va_start(args, format);
         (void)vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
+        scree_text_make_safe(err->text, strlen(err->text));
     }
     return -code;
 }
@@ -33,6 +36,7 @@ int scree_wrap(struct scree_error *err, int rc, const char *format, ...)
     va_end(args);
     used = strlen(err->text);
     (void)snprintf(err->text + used, sizeof err->text - used, ": %s", inner);
+    scree_text_make_safe(err->text, strlen(err->text));
     return rc;
 }
 

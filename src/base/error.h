@@ -19,7 +19,8 @@
 #define SCREE_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 /* Writes the text and returns -code. `err` may be NULL; `code` is a positive errno of scree.h's
- * list. */
+ * list. What is no safe text (base/text.h), a stranger's name or a character that is cut, becomes
+ * '?'. */
 int scree_fail(struct scree_error *err, int code, const char *format, ...) SCREE_PRINTF(3, 4);
 
 /* Puts "context: " before the text that is there and returns rc, a negative errno. Text that does

@@ -77,6 +77,27 @@ void scree_text_make_safe(char *text, size_t n)
     }
 }
 
+/* How many of the first n bytes of safe text are whole characters. */
+static size_t cut(const char *text, size_t n)
+{
+    size_t length = strnlen(text, n + 1);
+
+    if (length <= n)
+        return length;
+    while (n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}
+
+char *scree_text_copy(const char *text, char *to, size_t n)
+{
+    size_t keep = cut(text, n - 1);
+
+    memcpy(to, text, keep);
+    to[keep] = '\0';
+    return to;
+}
+
 char *scree_text_quote(const char *text, char *quoted, size_t n)
 {
     static const char dots[] = "...";
@@ -90,10 +111,8 @@ char *scree_text_quote(const char *text, char *quoted, size_t n)
         memcpy(quoted + used, text, length);
         used += length;
     } else {
-        size_t keep = room - strlen(dots);
+        size_t keep = cut(text, room - strlen(dots));
 
-        while (keep > 0 && ((uint8_t)text[keep] & 0xc0) == 0x80)
-            keep--;
         memcpy(quoted + used, text, keep);
         memcpy(quoted + used + keep, dots, strlen(dots));
         used += keep + strlen(dots);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define MAX_CLASSES 1000 /* scree_topk()'s */
 
 /* ---- rows in ---- */
@@ -73,11 +75,11 @@ static int add_classes(struct scree_oip_job *job, struct scree_oip_output *outpu
         return n;
     for (int i = 0; i < n; i++) {
         const char *label = scree_labels_get(job->served->labels, classes[i].class_id);
-        char text[256];
+        char text[256], name[200];
         uint32_t length;
 
-        (void)snprintf(text, sizeof text, "%f:%d%s%.200s", (double)classes[i].raw,
-                       classes[i].class_id, label ? ":" : "", label ? label : "");
+        (void)snprintf(text, sizeof text, "%f:%d%s%s", (double)classes[i].raw, classes[i].class_id,
+                       label ? ":" : "", scree_text_copy(label ? label : "", name, sizeof name));
         length = (uint32_t)strlen(text);
         scree_buffer_add(&output->data, &length, sizeof length);
         scree_buffer_add(&output->data, text, length);

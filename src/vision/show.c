@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "media/draw.h"
 #include "vision/segment.h"
 
@@ -16,9 +17,8 @@ char *scree_show_name(const struct scree_labels *labels, int32_t class_id, char 
     const char *name = scree_labels_get(labels, class_id);
 
     if (name)
-        (void)snprintf(text, n, "%s", name);
-    else
-        (void)snprintf(text, n, "class %d", class_id);
+        return scree_text_copy(name, text, n);
+    (void)snprintf(text, n, "class %d", class_id);
     return text;
 }
 

@@ -10,7 +10,8 @@
 
 #include "media/image.h"
 
-/* The name of a class into text char[n], cut if need be; returns text. labels may be NULL. */
+/* The name of a class into text char[n], cut between characters if need be; returns text. labels
+ * may be NULL. */
 char *scree_show_name(const struct scree_labels *labels, int32_t class_id, char *text, size_t n);
 
 /* The k best classes as lines in the left upper corner: "Egyptian cat 0.78". */

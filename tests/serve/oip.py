@@ -236,6 +236,12 @@ def test_too_many_outputs():
         infer(server, good, 400, outputs=[{"name": f"o{i}"} for i in range(100000)])
         infer(server, good * 17, 400)
         infer(server, good, 400, outputs=[{"name": "scores"}] * 2)
+        # Of their names errors have a part, which ends with a character.
+        for name in ("\u00e9" * 40, "x" + "\u00e9" * 40):
+            why = infer(server, good, 400, outputs=[{"name": name}])["error"]
+            assert name[:30] in why, why
+            why = infer(server, [{**good[0], "name": name}], 400)["error"]
+            assert name[:30] in why, why
         # A model that has as many, so that their number is no reason.
         about = server.json("GET", "/v2/models/detector")
         names = [{"name": output["name"]} for output in about["outputs"]]

@@ -225,6 +225,36 @@ static void test_text_is_quoted_and_cut(void **state)
     }
 }
 
+static void test_text_is_copied_and_cut(void **state)
+{
+    static const char cat[] = "1\xc3\xa4\xf0\x9f\x90\xb1";
+    static const size_t lengths[] = {0, 0, 1, 1, 3, 3, 3, 3, 7, 7};
+
+    (void)state;
+    for (size_t room = 1; room < sizeof lengths / sizeof lengths[0]; room++) {
+        char copy[16];
+
+        memset(copy, 'x', sizeof copy);
+        assert_ptr_equal(scree_text_copy(cat, copy, room), copy);
+        assert_int_equal(strlen(copy), lengths[room]);
+        assert_memory_equal(copy, cat, lengths[room]);
+        assert_int_equal(copy[room], 'x');
+    }
+}
+
+/* What a stranger named, cut in a character, would make the whole answer none in UTF-8. */
+static void test_error_text_is_safe(void **state)
+{
+    struct scree_error err;
+
+    (void)state;
+    assert_int_equal(scree_fail(&err, EINVAL, "no '%.4s'", "a\xc3\xa4\xc3\xa4"), -EINVAL);
+    assert_string_equal(err.text, "no 'a\xc3\xa4?'");
+    (void)scree_fail(&err, EINVAL, "\xff\x1b[2J");
+    assert_int_equal(scree_wrap(&err, -EINVAL, "a\n%.1s", "\xc3\xa4"), -EINVAL);
+    assert_string_equal(err.text, "a??: ??[2J");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +266,8 @@ int main(void)
         cmocka_unit_test(test_file_is_replaced_whole),
         cmocka_unit_test(test_released_pages_are_read_again),
         cmocka_unit_test(test_text_is_quoted_and_cut),
+        cmocka_unit_test(test_text_is_copied_and_cut),
+        cmocka_unit_test(test_error_text_is_safe),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
