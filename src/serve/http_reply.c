@@ -35,8 +35,10 @@ void scree_reply(struct scree_request *request, int status, const char *type,
 {
     assert(!request->status);
     if (body && body->failed) {
+        static const char why[] = "{\"error\":\"no memory for the answer\"}\n";
+
         scree_buffer_done(body);
-        scree_reply_text(request, 500, "no memory for the answer");
+        scree_reply_static(request, 500, "application/json", why, sizeof why - 1);
         return;
     }
     if (body) {

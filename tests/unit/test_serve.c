@@ -15,6 +15,7 @@
 #include "net/base64.h"
 #include "net/multipart.h"
 #include "net/pb.h"
+#include "serve/http_request.h"
 #include "serve/metrics.h"
 #include "serve/oip.h"
 #include "serve/repository.h"
@@ -795,6 +796,30 @@ static void test_small_numbers_of_wide_types(void **state)
     scree_buffer_done(&body);
 }
 
+static bool is_out_of_memory; /* buffers grow no more */
+
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return is_out_of_memory ? NULL : __real_realloc(p, n);
+}
+
+static void test_a_reply_without_memory(void **state)
+{
+    struct scree_request request = {0};
+
+    (void)state;
+    is_out_of_memory = true;
+    scree_reply_text(&request, 413, "the body is too large");
+    is_out_of_memory = false;
+    assert_int_equal(request.status, 500);
+    assert_string_equal(request.type, "application/json");
+    assert_memory_equal(request.static_reply, "{\"error\":\"no memory", 19);
+    scree_reply_done(&request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -817,6 +842,7 @@ int main(void)
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_model_names),
         cmocka_unit_test(test_small_numbers_of_wide_types),
+        cmocka_unit_test(test_a_reply_without_memory),
         cmocka_unit_test(test_strict_headers),
         cmocka_unit_test(test_strict_header),
     };
