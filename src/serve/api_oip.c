@@ -335,7 +335,7 @@ static int infer(struct scree_server *server, struct scree_request *request, con
     oip->version = scree_request_part(request, 1);
     if (rc >= 0)
         rc = scree_oip_read_json(oip, body, n, n_json, err);
-    oip->deadline_ns = scree_oip_deadline(server, oip, scree_request_start_ns(request));
+    oip->start_ns = scree_request_start_ns(request);
     oip->is_gone = is_gone;
     oip->found = note_model;
     oip->context = request;

@@ -439,8 +439,7 @@ static int predict_with(struct scree_server *server, struct scree_request *reque
         rc = read_input(predict, i, err);
     if (rc < 0)
         return rc;
-    predict->oip->deadline_ns =
-        scree_oip_deadline(server, predict->oip, scree_request_start_ns(request));
+    predict->oip->start_ns = scree_request_start_ns(request);
     rc = scree_oip_infer(server, predict->oip, response, err);
     if (rc < 0)
         return rc;

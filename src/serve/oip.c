@@ -5,7 +5,7 @@
 #include "base/checked.h"
 
 #define MAX_ELEMENTS      (INT64_C(1) << 40) /* far over any model, far below overflow in bytes */
-#define MAX_TIMEOUT_NS    (UINT64_C(600) * 1000000000)
+#define MAX_TIMEOUT_US    UINT64_C(600000000)
 #define BYTES_A_BYTE      8 /* of the arena for one that is read: a varint is an INT64 */
 #define ARENA_SPARE_BYTES ((size_t)64 << 10)
 
@@ -46,7 +46,7 @@ void scree_oip_request_init(struct scree_oip_request *request, size_t n_bytes)
 
     memset(request, 0, offsetof(struct scree_oip_request, inputs));
     request->version = request->id = "";
-    request->all_binary = request->is_raw = request->any_rows = request->inputs_are_raw = false;
+    request->all_binary = request->is_raw = request->any_rows = false;
     request->priority = SCREE_PRIORITY_NORMAL;
     request->timeout_ns = request->deadline_ns = UINT64_MAX;
     request->max_depth = SCREE_JSON_DEPTH;
@@ -109,17 +109,7 @@ void scree_oip_set_priority(struct scree_oip_request *request, uint64_t priority
 void scree_oip_set_timeout(struct scree_oip_request *request, uint64_t timeout_us)
 {
     if (timeout_us > 0 && timeout_us < UINT64_MAX / 1000)
-        request->timeout_ns = timeout_us * 1000;
-}
-
-uint64_t scree_oip_deadline(const struct scree_server *server,
-                            const struct scree_oip_request *request, uint64_t start_ns)
-{
-    uint64_t ns = (uint64_t)server->options.deadline_ms * 1000000;
-
-    if (request->timeout_ns != UINT64_MAX)
-        ns = request->timeout_ns < MAX_TIMEOUT_NS ? request->timeout_ns : MAX_TIMEOUT_NS;
-    return start_ns + ns;
+        request->timeout_ns = (timeout_us < MAX_TIMEOUT_US ? timeout_us : MAX_TIMEOUT_US) * 1000;
 }
 
 /* ---- responses ---- */

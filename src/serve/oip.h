@@ -93,14 +93,16 @@ struct scree_oip_request {
     uint32_t n_inputs, n_wanted;      /* n_wanted 0: all outputs */
     struct scree_oip_tensor inputs[SCREE_OIP_MAX_INPUTS];
     struct scree_oip_wanted wanted[SCREE_OIP_MAX_OUTPUTS];
-    bool all_binary;     /* of outputs that do not say */
-    bool is_raw;         /* one input without a name, type or shape: the model's */
-    bool any_rows;       /* the first dimension may differ from the model's: it runs row by row */
-    bool inputs_are_raw; /* gRPC: answer alike */
+    bool all_binary; /* of outputs that do not say */
+    bool is_raw;     /* one input without a name, type or shape: the model's */
+    bool any_rows;   /* the first dimension may differ from the model's: it runs row by row */
     enum scree_priority priority;
-    uint64_t timeout_ns;  /* UINT64_MAX: not told */
-    uint64_t deadline_ns; /* of CLOCK_MONOTONIC; set before scree_oip_infer() */
-    uint32_t max_depth;   /* of its JSON; SCREE_JSON_DEPTH if nobody says otherwise */
+    uint64_t timeout_ns; /* at most 10 min; UINT64_MAX: not told, the model's */
+    uint64_t start_ns;   /* of CLOCK_MONOTONIC, when it came; set before scree_oip_infer() */
+    /* Until when an answer is of use, besides; UINT64_MAX: not told. scree_oip_infer() puts it
+     * where the timeout ends, if that is before. */
+    uint64_t deadline_ns;
+    uint32_t max_depth; /* of its JSON; SCREE_JSON_DEPTH if nobody says otherwise */
     bool (*is_gone)(const void *context);
     /* The model is found, whatever comes of it; for who notes it. */
     void (*found)(void *context, const struct scree_served *served);
@@ -132,11 +134,6 @@ void scree_oip_request_done(struct scree_oip_request *request);
 int scree_oip_infer(struct scree_server *server, struct scree_oip_request *request,
                     struct scree_oip_response *ret_response, struct scree_error *err);
 void scree_oip_response_done(struct scree_oip_response *response);
-
-/* The deadline of a request that came at start_ns of CLOCK_MONOTONIC: by its timeout, at most 10
- * min, or else as the server's options have it. */
-uint64_t scree_oip_deadline(const struct scree_server *server,
-                            const struct scree_oip_request *request, uint64_t start_ns);
 
 /* The body of a request of REST, u8[*ret_n], as it was before it was compressed; `inflated` is to
  * be done with in any case. Errors: those of scree_inflate(). */

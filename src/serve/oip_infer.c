@@ -234,6 +234,15 @@ static int find_model(const struct scree_server *server, const struct scree_oip_
     return 0;
 }
 
+static void set_deadline(struct scree_oip_request *request, const struct scree_served *served)
+{
+    uint64_t ns = request->timeout_ns != UINT64_MAX ? request->timeout_ns
+                                                    : (uint64_t)served->deadline_ms * 1000000;
+
+    if (request->start_ns + ns < request->deadline_ns)
+        request->deadline_ns = request->start_ns + ns;
+}
+
 int scree_oip_infer(struct scree_server *server, struct scree_oip_request *request,
                     struct scree_oip_response *ret_response, struct scree_error *err)
 {
@@ -251,6 +260,7 @@ int scree_oip_infer(struct scree_server *server, struct scree_oip_request *reque
     }
     if (request->found)
         request->found(request->context, served);
+    set_deadline(request, served);
     memset(response, 0, offsetof(struct scree_oip_response, outputs));
     response->times = (struct scree_times){0};
     response->served = served;

@@ -296,7 +296,6 @@ static int set_raw(struct scree_oip_request *request, uint32_t index,
         return scree_fail(err, EINVAL, "contents are raw for all inputs, or for none");
     tensor->bytes = field->bytes;
     tensor->n = field->n;
-    request->inputs_are_raw = true;
     return 0;
 }
 

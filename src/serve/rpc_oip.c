@@ -427,14 +427,12 @@ static int infer(struct scree_server *server, struct scree_rpc_call *call,
                  struct scree_oip_request *request, struct scree_oip_response *response,
                  struct scree_buffer *reply, struct scree_error *err)
 {
-    uint64_t deadline_ns;
     size_t n;
     const uint8_t *bytes = scree_rpc_message(call, &n);
     int rc = scree_oip_read_pb(request, bytes, n, err);
 
-    deadline_ns = scree_oip_deadline(server, request, scree_rpc_start_ns(call));
-    request->deadline_ns = deadline_ns < scree_rpc_deadline_ns(call) ? deadline_ns
-                                                                     : scree_rpc_deadline_ns(call);
+    request->start_ns = scree_rpc_start_ns(call);
+    request->deadline_ns = scree_rpc_deadline_ns(call);
     request->is_gone = is_gone;
     request->found = note_model;
     request->context = call;

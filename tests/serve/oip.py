@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import zlib
 
@@ -160,6 +161,21 @@ def test_pictures_as_bytes():
         for blob in (element[:-1], element + b"x", b"\xff\xff\xff\xff" + PICTURE, b"\1\0\0", b""):
             message["inputs"][0]["parameters"]["binary_data_size"] = len(blob)
             binary(server, message, blob, 400)
+
+
+def test_a_deadline_of_the_model():
+    """64 pictures take longer than the millisecond that requests have which do not say, but one model has a minute."""
+    with tempfile.NamedTemporaryFile("w", suffix=".ini") as config:
+        config.write("[model classifier]\ndeadline = 60000\n")
+        config.flush()
+        with Server("--config", config.name, "--deadline", "1") as server:
+            text = base64.b64encode(PICTURE).decode()
+            rows = {"datatype": "BYTES", "shape": [64], "data": [text] * 64}
+            assert infer(server, [tensor(**rows)])["outputs"][0]["shape"] == [64, 10]
+            other = server.json("GET", "/v2/models/detector")["inputs"][0]["name"]
+            infer(server, [{"name": other, **rows}], 504, "/v2/models/detector/infer")
+            infer(server, [{"name": other, **rows}], path="/v2/models/detector/infer",
+                  parameters={"timeout": 60000000})
 
 
 def test_a_shape_of_more_elements_than_data():
