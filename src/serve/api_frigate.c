@@ -19,7 +19,6 @@
 #include "serve/server.h"
 
 #define N_ROWS      20
-#define DEADLINE_MS 1000 /* of a picture of a camera: the next one is on its way */
 #define PATIENCE_MS 25000
 #define CHECK_MS    20
 #define MAX_SIDE    16384
@@ -153,19 +152,28 @@ static void fill_rows(const struct scree_answer *answer, struct row *rows)
     }
 }
 
+/* Until when a picture of a camera is of use: the next one is on its way. */
+static uint64_t deadline(const struct scree_server *server, const struct scree_served *served,
+                         uint64_t start_ns)
+{
+    uint64_t ms = (uint64_t)server->options.camera_deadline_ms;
+
+    return start_ns + (ms < served->deadline_ms ? ms : served->deadline_ms) * NS_A_MS;
+}
+
 static bool is_gone(const void *context)
 {
     return scree_zmq_is_gone(context);
 }
 
+/* model, version: who was asked, char[SCREE_API_NAME_BYTES]; left alone if nobody was. */
 static int detect(struct scree_server *server, struct scree_zmq_peer *peer, const json_t *ask,
-                  struct row *rows, struct scree_error *err)
+                  struct row *rows, char *model, char *version, struct scree_error *err)
 {
     struct scree_image image;
     struct scree_ask look = {
         .image = &image,
         .priority = SCREE_PRIORITY_NORMAL,
-        .deadline_ns = now_ns() + DEADLINE_MS * NS_A_MS,
         .max = N_ROWS,
         .threshold = -1,
         .is_gone = is_gone,
@@ -173,12 +181,16 @@ static int detect(struct scree_server *server, struct scree_zmq_peer *peer, cons
     };
     struct scree_served *served;
     struct scree_answer answer;
+    uint64_t start = now_ns();
     int rc = read_pixels(ask, peer, &image, err);
 
     if (rc >= 0)
         rc = get_model(server, peer, &served, err);
     if (rc < 0)
         return rc;
+    (void)snprintf(model, SCREE_API_NAME_BYTES, "%s", served->name);
+    (void)snprintf(version, SCREE_API_NAME_BYTES, "%s", served->version);
+    look.deadline_ns = deadline(server, served, start);
     rc = scree_served_look(served, &look, &answer, err);
     if (rc >= 0) {
         scree_api_observe(server, served, &answer.times);
@@ -190,19 +202,20 @@ static int detect(struct scree_server *server, struct scree_zmq_peer *peer, cons
     return rc;
 }
 
-static void count(struct scree_server *server, int rc, uint64_t start_ns)
+static void count(struct scree_server *server, int rc, const char *model, const char *version,
+                  uint64_t start_ns)
 {
-    const char *reason = NULL;
+    const char *reason;
     int status = rc < 0 ? scree_api_status(rc, &reason) : 200;
-    char labels[64];
+    char labels[2 * SCREE_API_NAME_BYTES + 64];
 
-    if (reason) {
-        (void)snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
-        scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, labels, 1);
-    }
-    (void)snprintf(labels, sizeof labels, "api=\"zmq\",code=\"%d\"", status);
+    if (rc < 0)
+        scree_api_count_refusal(server, rc);
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",version=\"%s\",api=\"zmq\",code=\"%d\"",
+                   model, version, status);
     scree_metrics_add(server->metrics, SCREE_METRIC_REQUESTS, labels, 1);
-    scree_metrics_observe(server->metrics, SCREE_METRIC_REQUEST_SECONDS, "api=\"zmq\"",
+    (void)snprintf(labels, sizeof labels, "model=\"%s\",api=\"zmq\"", model);
+    scree_metrics_observe(server->metrics, SCREE_METRIC_REQUEST_SECONDS, labels,
                           (double)(now_ns() - start_ns) * 1e-9);
 }
 
@@ -210,11 +223,12 @@ static void answer_picture(struct scree_server *server, struct scree_zmq_peer *p
                            const json_t *ask)
 {
     struct row rows[N_ROWS] = {0};
+    char model[SCREE_API_NAME_BYTES] = "", version[SCREE_API_NAME_BYTES] = "";
     uint64_t start = now_ns();
     struct scree_error err;
-    int rc = detect(server, peer, ask, rows, &err);
+    int rc = detect(server, peer, ask, rows, model, version, &err);
 
-    count(server, rc, start);
+    count(server, rc, model, version, start);
     if (rc < 0)
         scree_zmq_tell(peer, err.text);
     reply(peer, rows, sizeof rows);

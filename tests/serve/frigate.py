@@ -167,7 +167,18 @@ def test_detections():
         for _ in range(3):
             assert_found(peer.detect(HEADER, PIXELS), expected(server))
         _, text = server.ask("GET", "/metrics")
-        assert b'npu_requests_total{api="zmq",code="200"} 3\n' in text, text
+        asked = b'npu_requests_total{model="detector",version="1",api="zmq",code="200"} 3\n'
+        assert asked in text, text
+        assert b'npu_request_duration_seconds_count{model="detector",api="zmq"} 3\n' in text, text
+        assert peer.detect({**HEADER, "shape": [1, H]}, PIXELS) == ZEROS
+        # They are kept when a version goes that they are not of.
+        server.add("other", 1, MODELS / "shapes_detector.tflite")
+        server.reload(lambda: server.ask("GET", "/v2/models/other/ready")[0].status == 200)
+        shutil.rmtree(server.folder / "other")
+        server.reload(lambda: server.ask("GET", "/v2/models/other")[0].status == 404)
+        _, text = server.ask("GET", "/metrics")
+        assert asked in text, text
+        assert b'npu_requests_total{model="",version="",api="zmq",code="400"} 1\n' in text, text
 
 
 def test_a_model_by_its_name():
@@ -239,6 +250,15 @@ def test_peers_at_once():
         for thread in threads:
             thread.join()
         assert not failures, failures
+
+
+def test_a_deadline():
+    """A picture that takes longer than a millisecond to resize."""
+    side, header = 1180, {"shape": [1, 1180, 1180, 3], "dtype": "uint8"}
+    with start("--camera-deadline", "1") as server:
+        assert Peer(server.zmq).detect(header, bytes(3 * side * side)) == ZEROS
+        _, text = server.ask("GET", "/metrics")
+        assert b'npu_requests_total{model="detector",version="1",api="zmq",code="504"} 1\n' in text, text
 
 
 def test_requests_are_answered_in_order():
