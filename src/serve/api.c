@@ -73,6 +73,20 @@ json_t *scree_api_load(uint32_t max_depth, const char *text, size_t n)
     return json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
 }
 
+/* Says why not, as clients of the route expect it. CodeProject.AI has 200 for it, DeepStack has
+ * not.
+ */
+static void refuse(const struct scree_server *server, struct scree_request *request, int status,
+                   const char *why)
+{
+    if (scree_request_flags(request) & SCREE_ROUTE_KEY)
+        scree_api_json(request, server->options.always_200 ? 200 : status,
+                       json_pack("{s:b, s:s, s:i, s:i}", "success", 0, "error", why, "code", status,
+                                 "duration", 0));
+    else
+        scree_api_json(request, status, json_pack("{s:s}", "error", why));
+}
+
 void scree_api_fail(struct scree_server *server, struct scree_request *request, int rc,
                     const struct scree_error *err)
 {
@@ -82,7 +96,7 @@ void scree_api_fail(struct scree_server *server, struct scree_request *request, 
     scree_api_count_refusal(server, rc);
     if (status == 503)
         scree_request_add_retry(request, scree_request_limits(request)->retry_after_s);
-    scree_api_json(request, status, json_pack("{s:s}", "error", err->text));
+    refuse(server, request, status, err->text);
 }
 
 /* ---- who may ask ---- */
@@ -113,7 +127,7 @@ static void refuse_rate(struct scree_server *server, struct scree_request *reque
 {
     scree_request_add_retry(request, wait_s);
     scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, "reason=\"rate_limit\"", 1);
-    scree_api_json(request, 429, json_pack("{s:s}", "error", "too many requests of this client"));
+    refuse(server, request, 429, "too many requests of this client");
 }
 
 /* True if the client has asked too often. What is open to all is so for probes, and costs little.
@@ -254,6 +268,11 @@ static int read_switch(const struct scree_request *request, const char *name, bo
     return rc;
 }
 
+float scree_api_threshold(float least)
+{
+    return least > 0 ? least : -1;
+}
+
 static bool is_gone(const void *context)
 {
     return scree_request_is_gone(context);
@@ -262,7 +281,7 @@ static bool is_gone(const void *context)
 int scree_api_ask(const struct scree_server *server, const struct scree_request *request,
                   struct scree_ask *ret_ask, struct scree_error *err)
 {
-    double timeout_ms = 0, top = 5, threshold = 0;
+    double timeout_ms = 0, top = 5, threshold = -1;
     enum scree_priority priority = SCREE_PRIORITY_NORMAL;
     bool upright = false;
     int rc = scree_api_number(request, "timeout_ms", 1, 60000, &timeout_ms, err);
@@ -282,7 +301,7 @@ int scree_api_ask(const struct scree_server *server, const struct scree_request 
         .priority = priority,
         .deadline_ns = scree_request_start_ns(request) + (uint64_t)timeout_ms * NS_A_MS,
         .max = (uint32_t)top,
-        .threshold = (float)threshold,
+        .threshold = threshold < 0 ? 0 : scree_api_threshold((float)threshold),
         .is_gone = is_gone,
         .context = request,
     };

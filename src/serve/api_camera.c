@@ -34,23 +34,6 @@ static const char *utc_now(char *text, size_t n)
     return text;
 }
 
-/* A failure as these clients expect it. CodeProject.AI has 200 for it, DeepStack does not. */
-static void fail_deepstack(struct scree_server *server, struct scree_request *request, int rc,
-                           const struct scree_error *err)
-{
-    const char *reason;
-    int status = scree_api_status(rc, &reason);
-    char labels[64];
-
-    if (reason) {
-        (void)snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
-        scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, labels, 1);
-    }
-    scree_api_json(request, server->options.always_200 ? 200 : status,
-                   json_pack("{s:b, s:s, s:i, s:i}", "success", 0, "error", err->text, "code",
-                             status, "duration", 0));
-}
-
 /* The form's key, for those who know no headers. */
 static int check_key(struct scree_server *server, const struct scree_request *request,
                      struct scree_error *err)
@@ -65,13 +48,14 @@ static int check_key(struct scree_server *server, const struct scree_request *re
 static int read_confidence(const struct scree_request *request, float *ret, struct scree_error *err)
 {
     char text[32], *end;
+    float least = 0.4f;
 
-    *ret = 0.4f;
-    if (!scree_api_field(request, "min_confidence", text, sizeof text) || !*text)
-        return 0;
-    *ret = strtof(text, &end);
-    if (end == text || *end || !(*ret >= 0 && *ret <= 1))
-        return scree_fail(err, EINVAL, "min_confidence is a number from 0 to 1");
+    if (scree_api_field(request, "min_confidence", text, sizeof text) && *text) {
+        least = strtof(text, &end);
+        if (end == text || *end || !(least >= 0 && least <= 1))
+            return scree_fail(err, EINVAL, "min_confidence is a number from 0 to 1");
+    }
+    *ret = scree_api_threshold(least);
     return 0;
 }
 
@@ -133,14 +117,14 @@ static void detect(struct scree_server *server, struct scree_request *request, c
     if (rc >= 0)
         rc = scree_api_look(server, request, model, &ask, &served, &answer, &err);
     if (rc < 0) {
-        fail_deepstack(server, request, rc, &err);
+        scree_api_fail(server, request, rc, &err);
         return;
     }
     if (answer.task == SCREE_TASK_DETECT) {
         reply_predictions(request, served, &answer);
     } else {
         rc = scree_fail(&err, ENOTSUP, "model %s does not find things", served->name);
-        fail_deepstack(server, request, rc, &err);
+        scree_api_fail(server, request, rc, &err);
     }
     scree_answer_done(&answer);
     scree_served_unref(served);
@@ -178,7 +162,7 @@ void scree_api_deepstack_scene(void *context, struct scree_request *request)
                             scree_api_model(server, request, SCREE_TASK_CLASSIFY, model), &ask,
                             &served, &answer, &err);
     if (rc < 0) {
-        fail_deepstack(server, request, rc, &err);
+        scree_api_fail(server, request, rc, &err);
         return;
     }
     if (answer.task == SCREE_TASK_CLASSIFY && answer.n > 0) {
@@ -191,7 +175,7 @@ void scree_api_deepstack_scene(void *context, struct scree_request *request)
         scree_api_json(request, 200, json);
     } else {
         rc = scree_fail(&err, ENOTSUP, "model %s does not classify", served->name);
-        fail_deepstack(server, request, rc, &err);
+        scree_api_fail(server, request, rc, &err);
     }
     scree_answer_done(&answer);
     scree_served_unref(served);

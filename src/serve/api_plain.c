@@ -269,8 +269,10 @@ static int reply(struct scree_request *request, const struct scree_served *serve
     return 0;
 }
 
-/* Looks at the picture of a request; `most` is how many answers there may be unless it says so. */
-static void look(struct scree_server *server, struct scree_request *request, uint32_t most)
+/* Looks at the picture of a request with a model, NULL for the default one; `most` is how many
+ * answers there may be unless it says so. */
+static void look(struct scree_server *server, struct scree_request *request, const char *model,
+                 uint32_t most)
 {
     struct scree_served *served;
     struct scree_answer answer;
@@ -286,8 +288,7 @@ static void look(struct scree_server *server, struct scree_request *request, uin
     if (rc == -ENOENT)
         rc = -EINVAL;
     if (rc >= 0)
-        rc = scree_api_look(server, request, scree_request_query(request, "model"), &ask, &served,
-                            &answer, &err);
+        rc = scree_api_look(server, request, model, &ask, &served, &answer, &err);
     if (rc >= 0) {
         rc = reply(request, served, &answer, &err);
         scree_answer_done(&answer);
@@ -299,15 +300,16 @@ static void look(struct scree_server *server, struct scree_request *request, uin
 
 void scree_api_infer(void *context, struct scree_request *request)
 {
-    look(context, request, 5);
+    look(context, request, scree_request_query(request, "model"), 5);
 }
 
 void scree_api_detect(void *context, struct scree_request *request)
 {
     const char *type = scree_request_header(request, "content-type");
+    char name[SCREE_API_NAME_BYTES];
 
     if (type && strncasecmp(type, "application/json", 16) == 0)
         scree_api_doods_detect(context, request);
     else
-        look(context, request, 100);
+        look(context, request, scree_api_model(context, request, SCREE_TASK_DETECT, name), 100);
 }

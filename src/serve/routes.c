@@ -9,7 +9,7 @@ const struct scree_route scree_routes[] = {
     {"GET", "/livez", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_live},
     {"GET", "/readyz", SCREE_ROUTE_QUICK | SCREE_ROUTE_OPEN, NULL, scree_api_ready},
     {"POST", "/infer", 0, scree_api_admit, scree_api_infer},
-    {"POST", "/detect", 0, scree_api_admit, scree_api_detect},
+    {"POST", "/detect", 0, scree_api_admit_detector, scree_api_detect},
     {"GET", "/v1/stats", SCREE_ROUTE_QUICK, NULL, scree_api_stats},
     {"GET", "/v1/placement", SCREE_ROUTE_QUICK, NULL, scree_api_placement},
     {"GET", "/v1/doctor", 0, NULL, scree_api_doctor},

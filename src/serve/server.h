@@ -135,8 +135,8 @@ int scree_api_status(int rc, const char **ret_reason);
 /* Counts a request that is refused for a negative errno. */
 void scree_api_count_refusal(struct scree_server *server, int rc);
 
-/* Answers {"error": text} with the status of rc; adds Retry-After where trying again makes sense.
- */
+/* Answers {"error": text} with the status of rc, or as DeepStack has it on a route of its; adds
+ * Retry-After where trying again makes sense. */
 void scree_api_fail(struct scree_server *server, struct scree_request *request, int rc,
                     const struct scree_error *err);
 
@@ -152,6 +152,10 @@ bool scree_api_field(const struct scree_request *request, const char *name, char
  * its name. */
 int scree_api_number(const struct scree_request *request, const char *name, double min, double max,
                      double *value, struct scree_error *err);
+
+/* The threshold of struct scree_ask for the least score that a client tells, in [0, 1]: 0 is all.
+ */
+float scree_api_threshold(float least);
 
 /* What a request says of its deadline, priority, count, threshold, and whether the picture is to be
  * turned upright: ?timeout_ms=, ?priority=, ?top=, ?threshold=, ?upright=. Errors: EINVAL (a value

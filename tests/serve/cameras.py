@@ -46,6 +46,55 @@ def test_deepstack():
             assert told["device"] == "cpu" and told["times_ms"]["compute"] > 0, told
 
 
+def test_all_scores():
+    """A least score of 0 leaves nothing out; without one there is a default."""
+    with Server() as server:
+        def n_found(score):
+            return len(server.form("/v1/vision/detection", image=SCENE, min_confidence=score)["predictions"])
+
+        assert n_found("0") == n_found("0.0001") > n_found("0.5") > 0
+        path = "/detect?model=detector"
+        everything = server.json("POST", path + "&threshold=0.0001", SCENE)["detections"]
+        assert server.json("POST", path + "&threshold=0", SCENE)["detections"] == everything
+        assert 0 < len(server.json("POST", path, SCENE)["detections"]) < len(everything)
+
+
+def test_refusals_of_deepstack():
+    """Whenever it is said, no is said in the same form: at the request's headers, and later."""
+    bad = MODELS / "shapes_labels.txt"
+    for options, codes in (((), (404, 404, 503, 400)), (("--always-200",), (200,) * 4)):
+        with Server(*options) as server:
+            server.add("bad", 1, bad)
+            server.reload(lambda: any("bad 1" in line for line in server.log))
+            for path, code, told in zip(("detection?version=9", "scene?model=none", "custom/bad",
+                                         "detection?top=x"), codes, (404, 404, 503, 400)):
+                response, text = server.ask("POST", "/v1/vision/" + path, PICTURE)
+                answer = json.loads(text)
+                assert response.status == code, (path, response.status)
+                assert answer["success"] is False and answer["code"] == told and answer["error"], answer
+                assert response.getheader("Retry-After") == ("1" if told == 503 else None), path
+    with Server("--rate", "1", "--burst", "1", "--always-200") as server:
+        answers = [server.form("/v1/vision/detection", image=PICTURE) for _ in range(3)]
+        assert [answer["code"] for answer in answers] == [200, 429, 429], answers
+        assert answers[2]["success"] is False
+
+
+def test_labels_in_other_scripts():
+    """Names are cut between characters: half of one would make the whole answer, and /metrics, none in UTF-8."""
+    name = "\u00e9" * 60
+    with Server() as server:
+        labels = server.folder / "labels"
+        labels.write_text("\n".join([name] * 10))
+        server.add("other", 1, MODELS / "shapes_detector.tflite", labels)
+        server.reload(lambda: server.ask("GET", "/v2/models/other/ready")[0].status == 200)
+        found = server.json("POST", "/detect?model=other", SCENE)["detections"]
+        assert found and all(one["class"] == name[:31] for one in found), found
+        found = server.form("/v1/vision/custom/other", image=SCENE)["predictions"]
+        assert found and all(one["label"] == name for one in found), found
+        _, text = server.ask("GET", "/metrics")
+        assert f'npu_detections_total{{model="other",label="{name[:19]}"}}' in text.decode()
+
+
 def test_codeproject():
     with Server("--always-200", "--versions", "all") as server:
         server.add("detector", 2)
@@ -83,6 +132,8 @@ def test_doods():
             assert 0 <= found["left"] < found["right"] <= 1 and found["confidence"] >= 30
         # The default is what finds things, though a classifier comes first in the folder.
         assert doods(server, detect={"*": 30})["detections"] == answer["detections"]
+        assert server.json("POST", "/detect", SCENE)["model"] == "detector"
+        assert server.json("POST", "/infer", SCENE)["model"] == "classifier"
         assert doods(server, detect={"no such label": 1})["detections"] == []
         for body in ("", "[]", "{", json.dumps({"data": "*"}), json.dumps({"data": 7})):
             server.json("POST", "/detect", body, JSON, status=400)

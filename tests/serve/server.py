@@ -43,10 +43,10 @@ class Server:
                                        daemon=True)
         self.reader.start()
 
-    def add(self, name, version, source=None):
+    def add(self, name, version, source=None, labels=MODELS / "shapes_labels.txt"):
         folder = self.folder / name / str(version)
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(MODELS / "shapes_labels.txt", folder / "labels.txt")
+        shutil.copy(labels, folder / "labels.txt")
         # By rename, as a model that is served must be replaced, and last: with it the version is there.
         shutil.copy(source or MODELS / f"shapes_{name}.tflite", folder / "new")
         os.rename(folder / "new", folder / "model.tflite")
