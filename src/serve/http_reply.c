@@ -132,6 +132,9 @@ static struct MHD_Response *make_response(struct scree_request *request)
 {
     struct MHD_Response *response;
 
+    /* libmicrohttpd would send the end of the chunks to who asks for the headers. */
+    if (request->more && strcmp(request->method, "HEAD") == 0)
+        return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     if (request->more)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BYTES, on_stream, request,
                                                  NULL);

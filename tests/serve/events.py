@@ -191,5 +191,16 @@ def test_a_token_is_asked_for():
         path.unlink()
 
 
+def test_who_asks_for_the_headers_alone():
+    """Gets no byte of a body, in front of the next answer."""
+    with Server() as server, socket.create_connection(("127.0.0.1", server.port), 20) as peer:
+        peer.sendall(b"HEAD /v1/events HTTP/1.1\r\nHost: x\r\n\r\n"
+                     b"HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        text = b"".join(iter(lambda: peer.recv(65536), b""))
+        first, second, rest = text.split(b"\r\n\r\n")
+        assert first.startswith(b"HTTP/1.1 200") and b"text/event-stream" in first, text
+        assert second.startswith(b"HTTP/1.1 200") and not rest, text
+
+
 if __name__ == "__main__":
     sys.exit(main(globals()))
