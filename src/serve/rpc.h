@@ -53,10 +53,12 @@ struct scree_rpc_method {
     scree_rpc_handler_fn *handle;
 };
 
-/* Whether the one who calls may; of a stream each further message is asked for as well. Errors:
+/* Whether the one who calls may; of a stream each further message is asked for as well.
+ * is_forwarded: through a proxy, by the proxy's own word. Errors:
  * any; the call ends with scree_rpc_status() of it. */
 typedef int scree_rpc_gate_fn(void *context, const struct scree_rpc_method *method,
-                              const char *peer, const char *authorization, struct scree_error *err);
+                              const char *peer, const char *authorization, bool is_forwarded,
+                              struct scree_error *err);
 
 /* A call has ended, was refused perhaps; on the event loop. */
 typedef void scree_rpc_ended_fn(void *context, const struct scree_rpc_call *call,

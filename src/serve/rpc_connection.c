@@ -13,6 +13,11 @@
 #define READ_BYTES  ((size_t)64 << 10)
 #define READS_A_RUN 4 /* of one connection, so that others have their turn */
 
+static bool is_forwarded(const struct scree_grpc_call *grpc)
+{
+    return scree_grpc_header(grpc, "x-forwarded-for") || scree_grpc_header(grpc, "forwarded");
+}
+
 /* Whether the one who calls may; else the call ends, with the status that is returned. */
 static enum scree_grpc_status ask_gate(struct scree_rpc_call *call)
 {
@@ -20,7 +25,8 @@ static enum scree_grpc_status ask_gate(struct scree_rpc_call *call)
     const struct scree_rpc *rpc = connection->rpc;
     struct scree_error err;
     int rc = rpc->options.gate(rpc->options.context, call->method, connection->peer,
-                               scree_grpc_header(call->grpc, "authorization"), &err);
+                               scree_grpc_header(call->grpc, "authorization"),
+                               is_forwarded(call->grpc), &err);
 
     if (rc >= 0)
         return SCREE_GRPC_OK;

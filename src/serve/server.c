@@ -125,10 +125,11 @@ static int check_rate(struct scree_server *server, const char *peer, struct scre
 }
 
 static int rpc_gate(void *context, const struct scree_rpc_method *method, const char *peer,
-                    const char *authorization, struct scree_error *err)
+                    const char *authorization, bool is_forwarded, struct scree_error *err)
 {
     struct scree_server *server = context;
-    const struct scree_credentials credentials = {.peer = peer, .authorization = authorization};
+    const struct scree_credentials credentials = {
+        .peer = peer, .authorization = authorization, .is_forwarded = is_forwarded};
     enum scree_scope scope = method->flags & SCREE_RPC_ADMIN  ? SCREE_SCOPE_ADMIN
                              : method->flags & SCREE_RPC_OPEN ? SCREE_SCOPE_OPEN
                                                               : SCREE_SCOPE_INFER;

@@ -462,6 +462,19 @@ def test_compression_by_hand():
         is_alive(server)
 
 
+def test_changes_through_a_proxy():
+    """Whoever is behind one on this machine is not of this machine."""
+    with Rpc("--log-format", "logfmt", "--log-level", "debug") as server:
+        for more, status in (({"x-forwarded-for": "192.0.2.7"}, 16), ({"forwarded": "for=192.0.2.7"}, 16), ({}, 0)):
+            before = len(server.log)
+            with connect(server) as peer:
+                peer.sendall(frame(1, 4, 1, headers(SERVICE + "RepositoryModelUnload", **more)) +
+                             frame(0, 1, 1, message(field(2, "detector"))))
+                wait_for(lambda: any("grpc_status=" in line for line in server.log[before:]))
+            assert any(f"grpc_status={status} " in line for line in server.log[before:]), (more, server.log[before:])
+        server.json("GET", "/v2/models/detector/ready", status=503)
+
+
 def connect(server):
     peer = socket.create_connection(("127.0.0.1", server.rpc_port()), 20)
     peer.sendall(PREFACE + frame(4, 0, 0))
