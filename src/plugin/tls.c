@@ -58,7 +58,7 @@ static int configure(struct scree_tls *tls, const char *name, const char *ca, si
 {
     int rc = mbedtls_x509_crt_parse(&tls->authorities, (const unsigned char *)ca, n_ca);
 
-    if (rc != 0)
+    if (rc < 0) /* else how many of them it does not understand: one of another kind, say */
         return scree_fail(err, EINVAL, "there is no certificate of an authority");
 #if MBEDTLS_VERSION_MAJOR >= 3
     if (psa_crypto_init() != PSA_SUCCESS)

@@ -12,8 +12,8 @@
 struct scree_tls;
 
 /* Prepares a connection on the connected descriptor fd to a peer that is `name` by a certificate of
- * the authorities in ca char[n_ca], PEM with its zero byte counted. Errors: EINVAL (no
- * certificate), ENOMEM, EIO. */
+ * the authorities in ca char[n_ca], PEM with its zero byte counted; those that cannot be read are
+ * nobody's. Errors: EINVAL (no certificate), ENOMEM, EIO. */
 int scree_tls_new(int fd, const char *name, const char *ca, size_t n_ca, struct scree_tls **ret_tls,
                   struct scree_error *err);
 

@@ -220,6 +220,9 @@ def main():
     certificate(folder, "kubernetes.default.svc")
     (folder / "token").write_text("first\n")
     server = serve(folder)
+    # While a cluster's authority changes there are several; one that is not understood is passed over.
+    (folder / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" +
+                                   (folder / "ca.crt").read_text())
     log = open(folder / "log", "w", encoding="utf-8")
     arguments = [sys.argv[1], "--dra", "--node-name", "board-1", "--registry-dir", registry, "--root", machine,
                  "--cdi-dir", folder / "cdi", "--check-ms", "50", "--listen", f"unix:{folder}/http",
