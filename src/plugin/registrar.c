@@ -185,7 +185,7 @@ static void check(struct scree_registrar *r)
 
 static void watch_dir(struct scree_registrar *r)
 {
-    if (r->watched < 0)
+    if (r->watch.fd >= 0 && r->watched < 0)
         r->watched = inotify_add_watch(r->watch.fd, r->dir,
                                        IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM |
                                            IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
@@ -236,7 +236,7 @@ int scree_registrar_start(struct scree_registrar *registrar, struct scree_loop *
                           struct scree_error *err)
 {
     struct scree_registrar *r = registrar;
-    int rc;
+    int rc = 0;
 
     *r = (struct scree_registrar){.loop = loop,
                                   .offer = offer,
@@ -249,11 +249,11 @@ int scree_registrar_start(struct scree_registrar *registrar, struct scree_loop *
     r->retry = (struct scree_timer){.due = on_retry, .context = r};
     r->watch = (struct scree_source){
         .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .ready = on_change, .context = r};
-    if (r->watch.fd < 0) {
-        r->loop = NULL;
-        return scree_fail(err, EIO, "no inotify: %s", strerror(errno));
-    }
-    rc = scree_loop_add(loop, &r->watch, EPOLLIN, err);
+    if (r->watch.fd >= 0)
+        rc = scree_loop_add(loop, &r->watch, EPOLLIN, err);
+    else /* a node has few of them for all of its programs */
+        SCREE_JOURNAL(WARNING, "no inotify: the kubelet is looked for every second",
+                      {"reason", strerror(errno)});
     scree_loop_add_timer(loop, &r->second);
     scree_loop_add_timer(loop, &r->retry);
     on_second(r);

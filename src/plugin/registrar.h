@@ -9,8 +9,8 @@
  *
  * The kubelet calls back before it answers, so this never waits. Its socket is known by its inode
  * and its time: a kubelet that was restarted has another. inotify tells of that at once; a look
- * every second makes sure of it. While another instance has the plugin's own socket it is not for
- * this one to register.
+ * every second makes sure of it, and does alone where there is no inotify. While another instance
+ * has the plugin's own socket it is not for this one to register.
  *
  * Memory: owns its descriptors and one connection. */
 #ifndef SCREE_PLUGIN_REGISTRAR_H
@@ -33,7 +33,7 @@ struct scree_registrar {
     struct scree_unix_server *server; /* whose socket is registered */
     const uint32_t *n_streams;        /* of ListAndWatch, that are open */
     const char *dir, *endpoint;
-    struct scree_source watch; /* inotify on dir */
+    struct scree_source watch; /* inotify on dir; fd -1: there is none */
     int watched;               /* inotify's number for dir, -1 if it is not there */
     struct scree_timer second, retry;
     struct scree_peer *peer; /* while calling */

@@ -2,12 +2,14 @@
  * and files that take and give a few bytes at a time.
  *
  * SCREE_TEST_CLOCK=FILE  CLOCK_REALTIME is wrong by the seconds that are written in FILE, if any
+ * SCREE_TEST_NO_INOTIFY  other programs have all instances of it
  * SCREE_TEST_CHOP=N      send, recv and write pass on at most N bytes; every other send would block
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -28,6 +30,14 @@ PUBLIC int clock_gettime(clockid_t clock, struct timespec *now)
         now->tv_sec += strtol(text, NULL, 10);
     (void)close(fd);
     return 0;
+}
+
+PUBLIC int inotify_init1(int flags)
+{
+    if (!getenv("SCREE_TEST_NO_INOTIFY"))
+        return (int)syscall(SYS_inotify_init1, flags);
+    errno = EMFILE;
+    return -1;
 }
 
 static size_t chopped(size_t n)

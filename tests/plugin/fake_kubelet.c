@@ -101,7 +101,7 @@ void fake_end(struct fake_kubelet *fake)
 static void set_adversity(const struct fake_kubelet *fake)
 {
 #ifdef WITH_EMU
-    if (fake->clock || fake->chop) {
+    if (fake->clock || fake->chop || fake->no_inotify) {
         /* The loader goes on without a library that is not there. */
         if (access(ADVERSITY, R_OK) < 0)
             _exit(126);
@@ -111,6 +111,8 @@ static void set_adversity(const struct fake_kubelet *fake)
         (void)setenv("SCREE_TEST_CLOCK", fake->clock, 1);
     if (fake->chop)
         (void)setenv("SCREE_TEST_CHOP", fake->chop, 1);
+    if (fake->no_inotify)
+        (void)setenv("SCREE_TEST_NO_INOTIFY", "1", 1);
 #else
     (void)fake;
 #endif

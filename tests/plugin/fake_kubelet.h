@@ -49,6 +49,7 @@ struct fake_kubelet {
     const char *faults; /* of the software NPU that the plugin runs on; NULL without that */
     const char *clock;  /* file with the seconds by which its clock is wrong; see adversity.c */
     const char *chop;   /* bytes that it may pass on at once */
+    bool no_inotify;    /* for it */
     struct scree_loop loop;
     struct scree_service service;
     struct scree_unix_server server;

@@ -773,6 +773,22 @@ static void test_partial_writes(void **state)
     fake_end(&fake);
 }
 
+/* Other programs have all that the kernel gives: a look every second is slower, and enough. */
+static void test_without_inotify(void **state)
+{
+    struct fake_kubelet fake;
+
+    (void)state;
+    fake_start(&fake);
+    fake.no_inotify = true;
+    fake_start_plugin(&fake, NULL);
+    (void)fake_run(&fake, NULL, 300);
+    fake_kubelet_begin(&fake);
+    assert_true(fake_run(&fake, is_registered, 10000));
+    print_message("registered again after %.0f ms without inotify\n", restart_ms(&fake));
+    fake_end(&fake);
+}
+
 #endif
 
 /* ---- the watcher's route --------------------------------------------------------------------- */
@@ -1026,6 +1042,7 @@ int main(void)
 #ifdef WITH_EMU
         cmocka_unit_test(test_clock_is_set),
         cmocka_unit_test(test_partial_writes),
+        cmocka_unit_test(test_without_inotify),
 #endif
         cmocka_unit_test(test_watcher),
         cmocka_unit_test(test_malformed_peers),
