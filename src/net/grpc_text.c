@@ -23,7 +23,7 @@ uint64_t scree_grpc_text_timeout(const char *text)
         value = 10 * value + (uint64_t)(text[n] - '0');
     for (size_t i = 0; n > 0 && i < sizeof units / sizeof units[0]; i++)
         if (text[n] == units[i].unit && text[n + 1] == 0)
-            return value * units[i].ns;
+            return value <= UINT64_MAX / units[i].ns ? value * units[i].ns : UINT64_MAX;
     return UINT64_MAX;
 }
 

@@ -9,7 +9,8 @@
 
 #include "net/grpc.h"
 
-/* A timeout, up to 8 digits and a unit ("100m"), in nanoseconds; UINT64_MAX for what is none. */
+/* A timeout, up to 8 digits and a unit ("100m"), in nanoseconds; UINT64_MAX for what is none, or is
+ * longer than that. */
 uint64_t scree_grpc_text_timeout(const char *text);
 
 /* Percent-encodes text into to char[3 * strlen(text) + 1]. */

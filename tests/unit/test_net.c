@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "net/grpc.h"
+#include "net/grpc_text.h"
 #include "net/pb.h"
 
 /* ---- Protocol Buffers ---- */
@@ -550,6 +551,33 @@ static void test_grpc_client_refuses(void **state)
     stop(&talk);
 }
 
+static void test_grpc_timeouts(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } cases[] = {{"100m", 100000000},
+                 {"0n", 0},
+                 {"99999999n", 99999999},
+                 {"1u", 1000},
+                 {"2S", 2000000000},
+                 {"1M", 60000000000},
+                 {"5124095H", UINT64_C(18446742000000000000)},
+                 {"5124096H", UINT64_MAX},
+                 {"99999999H", UINT64_MAX},
+                 {"100000000n", UINT64_MAX},
+                 {"", UINT64_MAX},
+                 {"m", UINT64_MAX},
+                 {"-1S", UINT64_MAX},
+                 {"1", UINT64_MAX},
+                 {"1Sx", UINT64_MAX}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (scree_grpc_text_timeout(cases[i].text) != cases[i].ns)
+            fail_msg("\"%s\" is another time", cases[i].text);
+}
+
 static void test_grpc_strangers(void **state)
 {
     static const char *const strangers[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -587,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_grpc_rapid_reset),
         cmocka_unit_test(test_grpc_refusals_that_are_not_read),
         cmocka_unit_test(test_grpc_client_refuses),
+        cmocka_unit_test(test_grpc_timeouts),
         cmocka_unit_test(test_grpc_strangers),
     };
 
