@@ -90,6 +90,8 @@ static void on_node(void *context, int status, const char *body, size_t n)
 
     if (status != 200 || scree_slice_uid(body, n, dra->node_uid, &err) < 0)
         SCREE_JOURNAL(WARNING, "the node's uid is not known", {"status", NULL, status});
+    else
+        dra->knows_node = true;
     look_at_slice(dra);
 }
 
@@ -116,7 +118,7 @@ static void on_publish(void *context)
     if (!dra->registered)
         return;
     dra->asking = true;
-    if (dra->node_uid[0]) {
+    if (dra->knows_node) {
         look_at_slice(dra);
         return;
     }
@@ -435,6 +437,8 @@ static void notify(void *context, struct scree_grpc_call *call, const uint8_t *r
     if (rc == 0 && dra->registered) {
         dra->n_registered++;
         dra->eager_ns = scree_now_ns() + EAGER_NS;
+        /* A node that was deleted is another when its kubelet begins anew. */
+        dra->knows_node = false;
         dra->publish.at_ns = 1;
         SCREE_JOURNAL(INFO, "registered", {"driver", dra->facts.driver});
     } else {

@@ -53,6 +53,7 @@ struct scree_dra {
     struct scree_timer second, publish;
     bool registered, asking, again; /* a look is under way; another is wanted after it */
     char node_uid[64];
+    bool knows_node;   /* by that uid, since the kubelet has registered the driver */
     uint64_t eager_ns; /* until then the slice is looked at every few seconds */
     uint32_t seconds;  /* since health was sent */
     uint64_t n_registered, n_published, n_publish_failed, n_prepared, n_prepare_failed;

@@ -39,7 +39,7 @@ def claim(name, uid, devices, driver="npu.rockchip.com", pool="board-1"):
 class Api(http.server.BaseHTTPRequestHandler):
     """Nodes, ResourceSlices and ResourceClaims, as far as a driver asks for them."""
     protocol_version = "HTTP/1.1"
-    token = "first"
+    token, node_uid = "first", "node-uid"
     slices, claims, asked = {}, {}, []
     chunked = False
     conflicts = 0
@@ -66,7 +66,7 @@ class Api(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {Api.token}":
             return self.reply(401, {})
         if self.path == "/api/v1/nodes/board-1":
-            return self.reply(200, {"metadata": {"uid": "node-uid"}})
+            return self.reply(200, {"metadata": {"uid": Api.node_uid}})
         match = re.fullmatch(r"/apis/resource\.k8s\.io/v1/namespaces/ml/resourceclaims/(.*)", self.path)
         if match:
             found = Api.claims.get(match.group(1))
@@ -162,9 +162,11 @@ def play_slices(channel, machine, folder):
            {"driver": {"string": "rocket"}, "npu": {"string": "accel0"}, "cores": {"int": 1},
             "kernelVersion": {"version": "6.18.0"}, "mesaVersion": {"version": "25.3.4"}})
     Api.slices.clear()  # as the kubelet does when it starts
-    Api.chunked = True
+    Api.chunked, Api.node_uid = True, "another-uid"
     register(channel)
     wait_for("published again", published)
+    found = Api.slices["board-1-npu.rockchip.com"]
+    expect("owner, of a node that was deleted", found["metadata"]["ownerReferences"][0]["uid"], "another-uid")
     (folder / "token").write_text("second\n")
     Api.token, Api.conflicts = "second", 1
     stream = channel.unary_stream("/v1.DRAResourceHealth/NodeWatchResources")(b"")
