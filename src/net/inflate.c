@@ -15,23 +15,25 @@ bool scree_inflate_knows(const char *encoding)
            strcasecmp(encoding, "deflate") == 0;
 }
 
-/* Decompresses until the end of the stream, or of the room there is. */
+/* Decompresses until the end of the stream, or of the room there is: when that is full, a byte more
+ * tells whether the stream goes on, or was cut off, or ends there. */
 static int run(z_stream *stream, struct scree_buffer *ret, size_t most, struct scree_error *err)
 {
     int rc = Z_OK;
 
     while (rc == Z_OK) {
         size_t step = STEP_BYTES < most - ret->n ? STEP_BYTES : most - ret->n;
-        uint8_t *to = step > 0 ? scree_buffer_extend(ret, step) : NULL;
+        uint8_t more, *to = step > 0 ? scree_buffer_extend(ret, step) : &more;
 
-        if (step == 0)
-            return scree_fail(err, E2BIG, "the body is too large when decompressed");
         if (!to)
             return scree_fail_memory(err, step);
         stream->next_out = to;
-        stream->avail_out = (uInt)step;
+        stream->avail_out = step > 0 ? (uInt)step : 1;
         rc = inflate(stream, Z_NO_FLUSH);
-        ret->n -= stream->avail_out;
+        if (step > 0)
+            ret->n -= stream->avail_out;
+        else if (stream->avail_out == 0)
+            return scree_fail(err, E2BIG, "the body is too large when decompressed");
     }
     if (rc == Z_MEM_ERROR)
         return scree_fail_memory(err, STEP_BYTES);

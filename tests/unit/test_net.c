@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "net/grpc.h"
 #include "net/grpc_text.h"
+#include "net/inflate.h"
 #include "net/pb.h"
 
 /* ---- Protocol Buffers ---- */
@@ -596,6 +598,38 @@ static void test_grpc_strangers(void **state)
     }
 }
 
+/* ---- compressed bodies ---- */
+
+/* What fits exactly is taken, at the steps in which it is decompressed too; a byte more is not. */
+static void test_inflate_up_to_the_limit(void **state)
+{
+    static const size_t lengths[] = {1, 2, 300, 65535, 65536, 65537, 131072, 200000};
+    static uint8_t plain[200000], packed[210000];
+    struct scree_buffer buffer;
+    struct scree_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof plain; i++)
+        plain[i] = (uint8_t)(i * i >> 7);
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        for (int level = 0; level <= 9; level += 3) {
+            uLongf n = sizeof packed;
+
+            assert_int_equal(compress2(packed, &n, plain, lengths[i], level), Z_OK);
+            buffer = (struct scree_buffer){.limit = lengths[i]};
+            assert_int_equal(scree_inflate(packed, n, &buffer, &err), 0);
+            assert_int_equal(buffer.n, lengths[i]);
+            assert_memory_equal(buffer.bytes, plain, lengths[i]);
+            scree_buffer_done(&buffer);
+            buffer.limit = lengths[i] - 1;
+            assert_int_equal(scree_inflate(packed, n, &buffer, &err), -E2BIG);
+            scree_buffer_done(&buffer);
+            buffer.limit = lengths[i];
+            assert_int_equal(scree_inflate(packed, n - 1, &buffer, &err), -EINVAL);
+            scree_buffer_done(&buffer);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -617,6 +651,7 @@ int main(void)
         cmocka_unit_test(test_grpc_client_refuses),
         cmocka_unit_test(test_grpc_timeouts),
         cmocka_unit_test(test_grpc_strangers),
+        cmocka_unit_test(test_inflate_up_to_the_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
