@@ -129,6 +129,7 @@ void scree_oip_request_init(struct scree_oip_request *request, size_t n_bytes);
 void scree_oip_request_done(struct scree_oip_request *request);
 
 /* Runs the model. Errors: ENOENT (model, input, output), EINVAL (types, shapes, sizes, duplicates),
+ * E2BIG (several rows with outputs of over 64 MiB),
  * those of scree_repository_get() and scree_served_run(), and those of
  * scree_image_open_memory(). ret_response is to be done with on success only. */
 int scree_oip_infer(struct scree_server *server, struct scree_oip_request *request,

@@ -8,6 +8,9 @@
 
 #define MAX_CLASSES 1000 /* scree_topk()'s */
 
+/* Of the outputs of several rows, which a small picture each asks for. */
+#define MAX_ROWS_BYTES ((size_t)64 << 20)
+
 /* ---- rows in ---- */
 
 static int prepare_row(struct scree_oip_job *job, struct scree_oip_source *source, uint32_t row,
@@ -134,12 +137,23 @@ static int take_output(struct scree_oip_job *job, struct scree_oip_output *outpu
     return 0;
 }
 
+/* After the first n_taken rows, n_bytes long, are all going to be too long? */
+static int check_length(const struct scree_oip_job *job, uint32_t n_taken, size_t n_bytes,
+                        struct scree_error *err)
+{
+    if (job->n_rows == 1 || n_bytes / n_taken <= MAX_ROWS_BYTES / job->n_rows)
+        return 0;
+    return scree_fail(err, E2BIG, "outputs of %zu bytes a row: at most %zu rows fit into an answer",
+                      n_bytes / n_taken, MAX_ROWS_BYTES / (n_bytes / n_taken));
+}
+
 /* Reads a session's outputs after row `row` of those that run now. */
 static int take(void *context, uint32_t row, const struct scree_session *session,
                 struct scree_error *err)
 {
     struct scree_oip_job *job = context;
     struct scree_oip_response *response = job->response;
+    size_t n_bytes = 0;
     int rc = 0;
 
     for (uint32_t i = 0; rc >= 0 && i < response->n_outputs; i++) {
@@ -153,8 +167,9 @@ static int take(void *context, uint32_t row, const struct scree_session *session
             rc = scree_fail(err, ENOMEM, "no memory for the outputs");
         output->tensor.bytes = output->data.bytes;
         output->tensor.n = output->data.n;
+        n_bytes += output->data.n;
     }
-    return rc;
+    return rc < 0 ? rc : check_length(job, job->row + row + 1, n_bytes, err);
 }
 
 /* ---- runs ---- */
