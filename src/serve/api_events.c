@@ -44,13 +44,15 @@ static uint64_t now_ns(void)
 
 /* ---- events as text ---- */
 
-/* True if the list "a,b" has the label. */
+/* True if the list "a,b" has the label, of which an event has as much as there is room for: cut
+ * before a character of up to four bytes. */
 static bool has_label(const char *list, const char *label)
 {
     size_t n = strlen(label);
+    bool is_cut = n + 4 >= SCREE_EVENT_LABEL_BYTES;
 
     for (; list; list = strchr(list, ','), list = list ? list + 1 : NULL)
-        if (strncmp(list, label, n) == 0 && (list[n] == ',' || !list[n]))
+        if (strncmp(list, label, n) == 0 && (list[n] == ',' || !list[n] || is_cut))
             return true;
     return false;
 }

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import urllib.parse
 
 from server import MODELS, Server, main
 
@@ -189,6 +190,27 @@ def test_a_token_is_asked_for():
             listener = Listener(closed, Authorization="Bearer a-long-secret")
             assert " 200 " in listener.head
         path.unlink()
+
+
+def test_long_labels():
+    """An event has a part of them; who asks for one by all of it gets it."""
+    with Server(models=()) as server:
+        labels = server.folder / "labels"
+        for name in ("a" * 60, "\u20ac" * 20):
+            labels.write_text("\n".join([name] * 10))
+            server.add(str(len(name)), 1, MODELS / "shapes_detector.tflite", labels)
+            path = f"/detect?model={len(name)}"
+            server.reload(lambda: server.ask("POST", path, SCENE)[0].status == 200)
+            quoted = urllib.parse.quote(name)
+            none, some = (Listener(server, f"?label={asked}") for asked in ("b," + quoted[:9], "b," + quoted))
+            server.json("POST", path, SCENE)
+            some.socket.settimeout(10)  # less than the time between signs of life
+            assert all(name.startswith(found["class"]) for found in some.next()[2]["detections"])
+            none.socket.settimeout(0.5)
+            try:
+                raise AssertionError(none.next())
+            except TimeoutError:
+                pass
 
 
 def test_who_asks_for_the_headers_alone():
