@@ -58,7 +58,8 @@ void scree_api_count_refusal(struct scree_server *server, int rc)
     char labels[64];
 
     (void)scree_api_status(rc, &reason);
-    if (!reason)
+    /* Or the model is not loaded, or the client has gone away. */
+    if (!reason || (rc == -EAGAIN && !server->stopping))
         return;
     (void)snprintf(labels, sizeof labels, "reason=\"%s\"", reason);
     scree_metrics_add(server->metrics, SCREE_METRIC_REJECTED, labels, 1);

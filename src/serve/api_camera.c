@@ -123,7 +123,7 @@ static void detect(struct scree_server *server, struct scree_request *request, c
     if (answer.task == SCREE_TASK_DETECT) {
         reply_predictions(request, served, &answer);
     } else {
-        rc = scree_fail(&err, ENOTSUP, "model %s does not find things", served->name);
+        rc = scree_fail(&err, EINVAL, "model %s does not find things", served->name);
         scree_api_fail(server, request, rc, &err);
     }
     scree_answer_done(&answer);
@@ -174,7 +174,7 @@ void scree_api_deepstack_scene(void *context, struct scree_request *request)
         scree_api_add_times(json, &answer.times);
         scree_api_json(request, 200, json);
     } else {
-        rc = scree_fail(&err, ENOTSUP, "model %s does not classify", served->name);
+        rc = scree_fail(&err, EINVAL, "model %s does not classify", served->name);
         scree_api_fail(server, request, rc, &err);
     }
     scree_answer_done(&answer);

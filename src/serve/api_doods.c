@@ -247,7 +247,7 @@ static int look(struct scree_server *server, struct scree_request *request, cons
     if (answer.task == SCREE_TASK_DETECT)
         rc = reply(request, served, &answer, json, want, err);
     else
-        rc = scree_fail(err, ENOTSUP, "model %s does not find things", served->name);
+        rc = scree_fail(err, EINVAL, "model %s does not find things", served->name);
     scree_answer_done(&answer);
     scree_served_unref(served);
     return rc;
@@ -276,7 +276,7 @@ static void answer_request(struct scree_server *server, struct scree_request *re
                                            : WANT_JSON,
                   &err);
     else
-        rc = scree_fail(&err, EBADMSG, "the body is not a JSON object");
+        rc = scree_fail(&err, EINVAL, "the body is not a JSON object");
     if (rc < 0)
         scree_api_fail(server, request, rc, &err);
     json_decref(json);

@@ -72,7 +72,7 @@ static int get_model(struct scree_server *server, struct scree_zmq_peer *peer,
         name = scree_api_model(server, NULL, SCREE_TASK_DETECT, own_name);
     rc = scree_repository_get(server->repository, name, NULL, ret_served, err);
     if (rc >= 0 && (*ret_served)->task != SCREE_TASK_DETECT) {
-        rc = scree_fail(err, ENOTSUP, "model %s does not find things", (*ret_served)->name);
+        rc = scree_fail(err, EINVAL, "model %s does not find things", (*ret_served)->name);
         scree_served_unref(*ret_served);
     }
     return rc;

@@ -59,7 +59,7 @@ struct scree_server {
     uint64_t watchdog_ms, ping_ms; /* how often systemd wants to hear, and when it heard last */
     int signals;                   /* a descriptor: SIGTERM ... */
     uint16_t port;
-    bool stopping;
+    atomic_bool stopping;
     uint64_t start_s; /* since 1970 */
 };
 

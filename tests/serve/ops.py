@@ -3,6 +3,7 @@
 
 usage: ops.py SCREE MODELS-FOLDER [TEST...]      $DELEGATE: the test delegate
 """
+import base64
 import gzip
 import json
 import os
@@ -53,6 +54,18 @@ def test_metrics():
         assert now["npu_inference_total"] >= 1
         assert now["npu_inference_time_seconds_avg"] > 0
         assert now['npu_request_rejected_total{reason="bad_image"}'] == 1
+        # What is no picture's fault, and no shutdown.
+        json_type = {"Content-Type": "application/json"}
+        server.json("POST", "/detect", b"[]", json_type, status=400)
+        server.json("POST", "/v1/vision/detection?model=classifier", PICTURE, status=400)
+        server.json("POST", "/v1/vision/scene?model=detector", PICTURE, status=400)
+        server.json("POST", "/image", json.dumps({"data": base64.b64encode(PICTURE).decode(),
+                                                  "detector_name": "classifier"}), json_type, status=400)
+        assert server.ask("POST", "/v2/repository/models/detector/unload")[0].status == 200
+        server.json("POST", "/detect?model=detector", PICTURE, status=503)
+        rejected = {name: value for name, value in metrics(server).items()
+                    if name.startswith("npu_request_rejected_total")}
+        assert rejected == {'npu_request_rejected_total{reason="bad_image"}': 1}, rejected
         for name in ('npu_queue_duration_seconds_count{model="classifier"}',
                      "npu_decode_duration_seconds_count",
                      'npu_preprocess_duration_seconds_count{model="classifier"}',
