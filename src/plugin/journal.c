@@ -1,5 +1,6 @@
 #include "plugin/journal.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,6 +59,14 @@ static void add_json(struct scree_buffer *line, const struct scree_journal_field
         scree_json_add_number(line, field->number);
 }
 
+/* False while nobody reads: a pipe that is ready takes a line as a whole. */
+static bool can_write(void)
+{
+    struct pollfd to = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&to, 1, 0) > 0 && (to.revents & POLLOUT);
+}
+
 void scree_journal(enum scree_journal_level level, const char *message,
                    const struct scree_journal_field *fields, size_t n)
 {
@@ -87,7 +96,7 @@ void scree_journal(enum scree_journal_level level, const char *message,
         else
             add_plain(&line, &fields[i]);
     add_text(&line, json ? "}\n" : "\n");
-    if (!line.failed)
+    if (!line.failed && can_write())
         (void)!write(STDERR_FILENO, line.bytes, line.n);
     scree_buffer_done(&line);
 }

@@ -7,7 +7,8 @@
  *     2026-08-01T10:00:00.123Z info registered resource=npu.rockchip.com/rk3588 ms=12
  *     {"time":"2026-08-01T10:00:00.123Z","level":"info","message":"registered",...,"ms":12}
  *
- * Texts may come from outside; what is not safe to print is replaced.
+ * Texts may come from outside; what is not safe to print is replaced. A log that nobody reads holds
+ * nothing up: lines are dropped until there is room for them.
  *
  * Memory: none kept. Threads: a line is one write. */
 #ifndef SCREE_PLUGIN_JOURNAL_H

@@ -1,4 +1,5 @@
 /* The parts of the device plugin that are pure: health, shares, options. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "plugin/health.h"
+#include "plugin/journal.h"
 #include "plugin/kmsg.h"
 #include "plugin/options.h"
 #include "plugin/peer.h"
@@ -286,6 +288,37 @@ static void test_kernel_events(void **state)
                          cases[i].event);
 }
 
+/* ---- the log --------------------------------------------------------------------------------- */
+
+/* Nobody reads it: who writes goes on, and is heard again when somebody does. */
+static void test_journal_waits_for_nobody(void **state)
+{
+    int ends[2], before = dup(STDERR_FILENO);
+    char bytes[4096], last = 0;
+    ssize_t n;
+
+    (void)state;
+    assert_true(before >= 0);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    (void)alarm(60);
+    for (int i = 0; i < 20000; i++)
+        SCREE_JOURNAL(ERROR, "a line", {"number", NULL, i});
+    (void)alarm(0);
+    while ((n = read(ends[0], bytes, sizeof bytes)) > 0)
+        last = bytes[n - 1];
+    assert_int_equal(last, '\n');
+    SCREE_JOURNAL(ERROR, "the last line");
+    n = read(ends[0], bytes, sizeof bytes);
+    assert_true(n > 15);
+    assert_memory_equal(bytes + n - 15, " the last line\n", 15);
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    (void)close(before);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 /* ---- sockets --------------------------------------------------------------------------------- */
 
 /* A socket takes the place of one before it, and of no other file. */
@@ -324,11 +357,17 @@ static void test_socket_takes_no_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_health),         cmocka_unit_test(test_health_is_trusted_again),
-        cmocka_unit_test(test_reason_changes), cmocka_unit_test(test_share_ids),
-        cmocka_unit_test(test_preference),     cmocka_unit_test(test_options),
-        cmocka_unit_test(test_bad_options),    cmocka_unit_test(test_resource_names),
-        cmocka_unit_test(test_kernel_events),  cmocka_unit_test(test_socket_takes_no_file),
+        cmocka_unit_test(test_health),
+        cmocka_unit_test(test_health_is_trusted_again),
+        cmocka_unit_test(test_reason_changes),
+        cmocka_unit_test(test_share_ids),
+        cmocka_unit_test(test_preference),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_resource_names),
+        cmocka_unit_test(test_kernel_events),
+        cmocka_unit_test(test_journal_waits_for_nobody),
+        cmocka_unit_test(test_socket_takes_no_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
