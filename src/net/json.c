@@ -138,6 +138,21 @@ int scree_json_open_within(const void *text, size_t n, uint32_t depth, struct sc
     return 0;
 }
 
+size_t scree_json_count(const struct scree_json *value)
+{
+    const char *at = value->text, *end = at + value->n;
+    size_t n = 1;
+
+    while (at < end)
+        if (*at == '"') {
+            at = skip_string(at, end);
+        } else {
+            n += *at == ',' || *at == '[' || *at == '{';
+            at++;
+        }
+    return n;
+}
+
 int scree_json_walk(const struct scree_json *value, enum scree_json_kind kind,
                     struct scree_json_walk *ret_walk, struct scree_error *err)
 {

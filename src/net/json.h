@@ -52,6 +52,10 @@ int scree_json_open(const void *text, size_t n, struct scree_json *ret, struct s
 int scree_json_open_within(const void *text, size_t n, uint32_t depth, struct scree_json *ret,
                            struct scree_error *err);
 
+/* How many values there are in one, which counts itself; an empty array or object counts as one of
+ * one value. Keys do not count. Reads all of it. */
+size_t scree_json_count(const struct scree_json *value);
+
 /* What is left of an array or object that is being walked through. */
 struct scree_json_walk {
     const char *at, *end;

@@ -11,6 +11,10 @@
 #define MAX_REPLY_BYTES ((size_t)64 << 20)
 #define NS_A_MS         UINT64_C(1000000)
 
+/* Of JSON that becomes a tree, which takes some hundred bytes for each, be they as short as "{}".
+ */
+#define MAX_JSON_VALUES 16384
+
 /* ---- answers ---- */
 
 static int add_json(const char *bytes, size_t n, void *buffer)
@@ -69,7 +73,8 @@ json_t *scree_api_load(uint32_t max_depth, const char *text, size_t n)
 {
     struct scree_json root;
 
-    if (n == 0 || scree_json_open_within(text, n, max_depth, &root, NULL) < 0)
+    if (n == 0 || scree_json_open_within(text, n, max_depth, &root, NULL) < 0 ||
+        scree_json_count(&root) > MAX_JSON_VALUES)
         return NULL;
     return json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
 }

@@ -276,7 +276,7 @@ static void answer_request(struct scree_server *server, struct scree_request *re
                                            : WANT_JSON,
                   &err);
     else
-        rc = scree_fail(&err, EINVAL, "the body is not a JSON object");
+        rc = scree_fail(&err, EINVAL, "the body is not a JSON object, or one too large");
     if (rc < 0)
         scree_api_fail(server, request, rc, &err);
     json_decref(json);

@@ -125,8 +125,8 @@ scree_handler_fn scree_api_admit_detector, scree_api_admit_classifier;
 /* Answers with JSON, whose reference is taken over; NULL: no memory. */
 void scree_api_json(struct scree_request *request, int status, json_t *json);
 
-/* The JSON of a text, char[n]; NULL for what is none, is nested too deeply, or has a key twice.
- * The reference is the caller's. */
+/* The JSON of a text, char[n]; NULL for what is none, is nested too deeply, has over 16384 values
+ * or a key twice. The reference is the caller's. */
 json_t *scree_api_load(uint32_t max_depth, const char *text, size_t n);
 
 /* The status of HTTP for a negative errno, and the reason for the metric; NULL: none counts. */

@@ -154,6 +154,15 @@ def test_doods_labels():
             d for d in everything if d["label"] != label]
 
 
+def test_doods_of_too_much():
+    """Ten megabytes of regions as short as can be would take 700 of memory."""
+    with Server() as server:
+        doods(server, regions=[{}] * 1000)
+        doods(server, status=400, regions=[{}] * 20000)
+        doods(server, status=400, regions=[[]] * 20000)
+        doods(server, status=400, detect={str(i): 1 for i in range(20000)})
+
+
 def test_doods_regions():
     with Server() as server:
         everything = doods(server, detect={"*": 30})["detections"]

@@ -90,6 +90,29 @@ static void test_walks(void **state)
             fail_msg("%s: %d", cases[i].text, count(cases[i].text));
 }
 
+/* Nothing of a string counts, and the nothing in an empty array does. */
+static void test_values_are_counted(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t n;
+    } rows[] = {
+        {"7", 1},
+        {"\"a,[{\\\",\\\\\"", 1},
+        {"[]", 2},
+        {"[1,2, 3]", 4},
+        {"{\"a,b\": [\"[\", {}], \"c\": null}", 6},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct scree_json value;
+
+        assert_int_equal(scree_json_open(rows[i].text, strlen(rows[i].text), &value, NULL), 0);
+        assert_int_equal(scree_json_count(&value), rows[i].n);
+    }
+}
+
 static void test_strings(void **state)
 {
     static const struct {
@@ -286,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_end_where_they_end),
         cmocka_unit_test(test_walks),
+        cmocka_unit_test(test_values_are_counted),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_numbers_fit_their_types),
         cmocka_unit_test(test_arrays_are_nested_as_their_shape),
