@@ -158,6 +158,10 @@ const char *scree_request_version(const struct scree_request *request);
 /* How many bytes the answer's body has. */
 size_t scree_request_n_answered(const struct scree_request *request);
 
+/* Why its body was not taken: -E2BIG (too large, or in too many pieces), -ENOMEM (too many are
+ * being read); 0 if it was. */
+int scree_request_refusal(const struct scree_request *request);
+
 /* True if the client has gone away, so that nobody would read an answer. */
 bool scree_request_is_gone(const struct scree_request *request);
 

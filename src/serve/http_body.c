@@ -1,5 +1,7 @@
 #include "serve/http_request.h"
 
+#include <errno.h>
+
 #include "net/inflate.h"
 
 /* Of a body that is too large, to answer politely. */
@@ -20,8 +22,15 @@ static bool reserve(struct scree_request *request, size_t n)
     return true;
 }
 
+static void refuse_size(struct scree_request *request, const char *text)
+{
+    request->refusal = -E2BIG;
+    scree_reply_text(request, 413, text);
+}
+
 static void refuse_for_now(struct scree_request *request)
 {
+    request->refusal = -ENOMEM;
     scree_request_add_retry(request, request->all->limits.retry_after_s);
     scree_reply_text(request, 503, "too many bodies are being read");
 }
@@ -32,7 +41,7 @@ void scree_body_admit(struct scree_request *request)
     uint64_t ms = limits->body_ms;
 
     if (request->announced > (int64_t)limits->max_body_bytes) {
-        scree_reply_text(request, 413, "the body is too large");
+        refuse_size(request, "the body is too large");
         return;
     }
     if (!reserve(request, request->announced > 0 ? (size_t)request->announced : FIRST_BODY_BYTES)) {
@@ -95,10 +104,15 @@ void scree_body_end(struct scree_request *request)
     if (request->status)
         return;
     if (request->body.failed) {
-        scree_reply_text(request, 413, "the body is too large, or in too many pieces");
+        refuse_size(request, "the body is too large, or in too many pieces");
     } else if (request->body.n > 0 && !reserve_plain(request)) {
         refuse_for_now(request);
     }
+}
+
+int scree_request_refusal(const struct scree_request *request)
+{
+    return request->refusal;
 }
 
 void scree_body_done(struct scree_request *request)

@@ -62,6 +62,7 @@ struct scree_request {
     size_t n_reserved;  /* of the memory for bodies */
     size_t n_discarded; /* of a body that is too large */
     uint32_t n_pieces;  /* in which the body came */
+    int refusal;        /* why it was not taken, a negative errno; 0: it was */
     /* the answer */
     int status; /* 0: none yet */
     const char *type;

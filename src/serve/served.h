@@ -179,7 +179,7 @@ struct scree_answer {
     struct scree_times times;
 };
 
-/* Looks at a picture. Errors: EBADMSG, ENOTSUP, E2BIG (the picture), ENOTSUP (the model is not for
+/* Looks at a picture. Errors: EBADMSG, ENOTSUP, E2BIG (the picture), EINVAL (the model is not for
  * pictures), EBUSY (the line is full), ETIMEDOUT (the deadline), EAGAIN (shutting down, or nobody
  * is there any more), ENOMEM. */
 int scree_served_look(struct scree_served *served, const struct scree_ask *ask,

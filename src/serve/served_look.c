@@ -273,7 +273,7 @@ static int look_at(struct look *look, struct scree_error *err)
     int rc;
 
     if (!served->takes_pictures)
-        return scree_fail(err, ENOTSUP, "model %s is not for pictures", served->name);
+        return scree_fail(err, EINVAL, "model %s is not for pictures", served->name);
     if (served->crew) {
         look->err = err;
         rc = scree_turns_work(&served->stages, served->crew, ask->priority, ask->deadline_ns,

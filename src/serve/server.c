@@ -86,6 +86,7 @@ static void on_answered(void *context, const struct scree_request *request, int 
     scree_metrics_add(server->metrics, SCREE_METRIC_REQUESTS, labels, 1);
     (void)snprintf(labels, sizeof labels, "model=\"%s\",api=\"%s\"", model, api);
     scree_metrics_observe(server->metrics, SCREE_METRIC_REQUEST_SECONDS, labels, seconds);
+    scree_api_count_refusal(server, scree_request_refusal(request));
     log_request(server, request, status, seconds);
 }
 

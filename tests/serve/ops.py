@@ -5,6 +5,7 @@ usage: ops.py SCREE MODELS-FOLDER [TEST...]      $DELEGATE: the test delegate
 """
 import base64
 import gzip
+import http.client
 import json
 import os
 import re
@@ -32,6 +33,24 @@ def metrics(server, token=None):
     _, text = server.ask("GET", "/metrics", headers=headers)
     return {name: float(value) for name, value in
             (line.rsplit(" ", 1) for line in text.decode().splitlines() if line[0] != "#")}
+
+
+def test_bodies_that_are_refused_are_counted():
+    """By their length, before they are there, in pieces, and because there is no room for more."""
+    with Server("--max-body", "100K", "--max-bodies", "150K", models=("classifier",)) as server:
+        server.json("POST", "/infer", bytes(200000), status=413)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("POST", "/infer", iter([bytes(60000)] * 3), encode_chunked=True,
+                           headers={"Transfer-Encoding": "chunked"})
+        assert connection.getresponse().status == 413
+        connection.close()
+        with socket.create_connection(("127.0.0.1", server.port), 20) as slow:
+            slow.sendall(b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n")
+            time.sleep(0.3)
+            server.json("POST", "/infer", bytes(90000), status=503)
+            now = metrics(server)
+        assert now['npu_request_rejected_total{reason="too_large"}'] == 2, now
+        assert now['npu_request_rejected_total{reason="memory"}'] == 1, now
 
 
 def test_a_port_belongs_to_one():
